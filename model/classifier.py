@@ -1,0 +1,202 @@
+"""The classifier: loads model.h5 once, answers for slices."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from model.explanation import region, tumor_mask
+from model.gate import Gate, look
+from model.labels import LABELS, NOTUMOR
+from model.prediction import Prediction
+from model.preprocessing import VERSION as PREPROCESSING_VERSION
+from model.preprocessing import Frame, preprocess
+
+DEFAULT_MODEL = Path(__file__).with_name("model.h5")
+REPAIR = "git checkout -- model/model.h5 model/model.json"
+BATCH = 16
+OUTPUTS = {"probabilities", "mask", "evidence", "gate"}
+NOT_BRAIN_MRI = (
+    "This does not look like the brain MRI slices that the classifier knows, so it gives no answer. Expected one grey "
+    "slice of a head: axial, coronal or sagittal."
+)
+
+
+class ModelFileError(Exception):
+    """The model's files cannot be trusted. One line: the file, what was expected, what came, and what repairs it."""
+
+    def __init__(self, path: Path, expected: str, received: str):
+        super().__init__(f"{path}: expected {expected}. Received: {received}. To repair it: {REPAIR}")
+
+
+class Classifier:
+    """VGG16 with its heads, ready to answer. `Classifier.load()` makes one; it may be called from several threads.
+
+    Attributes:
+        info: what `model.json` holds.
+        version: the model's version.
+    """
+
+    def __init__(self, infer, info: dict):
+        """
+        Args:
+            infer: from float32 (n, size, size, 3) in [0, 1] to a dict of the arrays `probabilities` (n, 4),
+                `mask` (n, m, m, 1), `evidence` (n, k, k, 4) and `gate` (n, d).
+            info: the content of model.json.
+        """
+        self._infer = infer
+        self.info = info
+        self.version = info["version"]
+        self._size = info["input_size"]
+        self._temperature = info["temperature"]
+        self._uncertain_below = info["uncertain_below"]
+        self._gate = Gate(**info["gate"])
+
+    @classmethod
+    def load(cls, path: Path = DEFAULT_MODEL) -> "Classifier":
+        """Check model.h5 against the model.json beside it, load it and answer once, so that the first user need not wait.
+
+        Raises:
+            ModelFileError: when a file is missing, truncated, changed, of something else, or names other labels.
+        """
+        path = Path(path)
+        info = _read_info(path.with_name("model.json"))
+        _check_weights(path, info)
+        classifier = cls(_keras_engine(path), info)
+        classifier._run(np.zeros((1, classifier._size, classifier._size, 3), np.float32), path)
+        return classifier
+
+    def predict(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
+        """Answer for each slice.
+
+        Args:
+            slices: each (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), any numeric dtype; see `preprocessing.preprocess`.
+
+        Returns:
+            One Prediction per slice, in order.
+
+        Raises:
+            ValueError: when a slice has another shape, no pixels or no finite value.
+        """
+        return [
+            answer
+            for start in range(0, len(slices), BATCH)
+            for answer in self._predict_batch(slices[start : start + BATCH])
+        ]
+
+    def _predict_batch(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
+        started = time.perf_counter()
+        prepared = [preprocess(pixels, self._size) for pixels in slices]
+        batch = np.stack([image for image, _ in prepared])[..., None].repeat(3, axis=-1)
+        preprocessed = time.perf_counter()
+        outputs = self._infer(batch)
+        inferred = time.perf_counter()
+        scores = self._gate.in_distribution(outputs["gate"])
+        answers = [
+            self._decide(pixels, frame, float(score), *rows)
+            for pixels, (_, frame), score, *rows in zip(
+                slices, prepared, scores, outputs["probabilities"], outputs["mask"], outputs["evidence"], strict=True
+            )
+        ]
+        share = 1000.0 / len(slices)
+        timings = {
+            "preprocess": (preprocessed - started) * share,
+            "infer": (inferred - preprocessed) * share,
+            "decide": (time.perf_counter() - inferred) * share,
+        }
+        for answer in answers:
+            answer.timings_ms.update(timings)
+        return answers
+
+    def _decide(self, pixels, frame: Frame, score: float, probabilities, mask, evidence) -> Prediction:
+        refusal = look(pixels) or (NOT_BRAIN_MRI if score < 0.5 else None)
+        if refusal:
+            empty = np.zeros((frame.height, frame.width), bool)
+            return Prediction("refused", min(score, 0.49), empty, reason=refusal, frame=frame)
+        calibrated = calibrate(probabilities, self._temperature)
+        best = int(calibrated.argmax())
+        outline = tumor_mask(mask[..., 0], frame)
+        if best == NOTUMOR:
+            outline[:] = False
+        return Prediction(
+            "ok",
+            score,
+            outline,
+            label=LABELS[best],
+            probabilities=dict(zip(LABELS, calibrated.tolist(), strict=True)),
+            uncertain=bool(calibrated[best] < self._uncertain_below),
+            tumor=region(outline),
+            evidence=np.asarray(evidence, np.float32),
+            frame=frame,
+        )
+
+    def _run(self, batch: np.ndarray, path: Path) -> None:
+        outputs = self._infer(batch)
+        received = {k: v.shape for k, v in outputs.items()} if isinstance(outputs, dict) else type(outputs).__name__
+        if not isinstance(outputs, dict) or set(outputs) != OUTPUTS or outputs["probabilities"].shape != (1, len(LABELS)):
+            raise ModelFileError(path, f"a network with the outputs {sorted(OUTPUTS)}", str(received))
+
+
+def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Temperature scaling (Guo et al., arXiv:1706.04599) of (..., 4) softmax probabilities; float64, summing to 1."""
+    scaled = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-12, 1.0)) / temperature
+    scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return scaled / scaled.sum(axis=-1, keepdims=True)
+
+
+def _read_info(path: Path) -> dict:
+    expected = "the model's facts as JSON"
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFileError(path, expected, "no such file") from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(path, expected, f"{type(error).__name__}: {error}") from None
+    needed = ("version", "labels", "sha256", "size", "input_size", "temperature", "uncertain_below", "gate")
+    missing = [key for key in needed if not isinstance(info, dict) or key not in info]
+    if missing:
+        raise ModelFileError(path, expected, f"a file without {', '.join(missing)}")
+    if tuple(info["labels"]) != LABELS:
+        raise ModelFileError(path, f"the labels in the order {', '.join(LABELS)}", ", ".join(map(str, info["labels"])))
+    if info.get("preprocessing") != PREPROCESSING_VERSION:
+        raise ModelFileError(path, f"preprocessing version {PREPROCESSING_VERSION}", str(info.get("preprocessing")))
+    return info
+
+
+def _check_weights(path: Path, info: dict) -> None:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            received = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise ModelFileError(path, f"the trained network, {info['size']:,} bytes", "no such file") from None
+    except OSError as error:
+        raise ModelFileError(path, f"the trained network, {info['size']:,} bytes", str(error.strerror)) from None
+    if size != info["size"]:
+        what = "a truncated file" if size < info["size"] else "another file"
+        raise ModelFileError(path, f"{info['size']:,} bytes", f"{size:,} bytes, {what}")
+    if received != info["sha256"]:
+        raise ModelFileError(path, f"SHA-256 {info['sha256']}", f"SHA-256 {received}, the file was changed")
+
+
+def _keras_engine(path: Path):
+    """Inference by Keras on TensorFlow, imported here so that nothing else waits for it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import h5py
+    import keras
+
+    try:
+        with h5py.File(path, "r") as file:
+            labels = [str(label) for label in file.attrs.get("earlymed_labels", ())]
+        if tuple(labels) != LABELS:
+            raise ModelFileError(path, f"weights for the labels {', '.join(LABELS)}", ", ".join(labels) or "no labels")
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except ModelFileError:
+        raise
+    except Exception as error:  # h5py and Keras raise many types for a file that is not such a model
+        raise ModelFileError(path, "a Keras model in HDF5", f"{type(error).__name__}: {str(error).splitlines()[0]}") from None
+    return network.predict_on_batch

@@ -1,0 +1,63 @@
+"""Is this a brain MRI slice at all? Cheap looks at the pixels first, then a distance in the network's own features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_SIDE = 48
+MAX_ASPECT = 4.0
+COLOURED = 0.12  # spread between a pixel's channels, of the full range, above which it counts as coloured
+MAX_COLOURED_SHARE = 0.20  # burnt-in coloured marks are fine, a coloured picture is not
+MIN_CONTRAST = 4.0 / 255.0  # between the 1st and 99th percentile, of the type's full range
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The fitted part of the gate, from `model.json`.
+
+    Attributes:
+        threshold: squared distance above which a slice is refused.
+        sharpness: how fast `in_distribution` falls around the threshold.
+    """
+
+    threshold: float
+    sharpness: float
+
+    def in_distribution(self, whitened: np.ndarray) -> np.ndarray:
+        """Score of (n, d) whitened features: float64 (n,) in (0, 1); 0.5 at the threshold, higher is more familiar.
+
+        The squared norm of whitened features is the Mahalanobis distance to the training slices (Lee et al.,
+        arXiv:1807.03888).
+        """
+        ratio = squared_distance(whitened) / self.threshold
+        return 1.0 / (1.0 + ratio**self.sharpness)
+
+
+def squared_distance(whitened: np.ndarray) -> np.ndarray:
+    """Mean square of the whitened features, (n, d) -> float64 (n,); about 1 for a slice like those of training."""
+    return np.mean(np.square(np.asarray(whitened, np.float64)), axis=1)
+
+
+def look(pixels: np.ndarray) -> str | None:
+    """Why these pixels cannot be a brain MRI slice, told without a network; None when they may be one."""
+    height, width = pixels.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        return f"The image is too small: expected at least {MIN_SIDE} x {MIN_SIDE} pixels, received {width} x {height}."
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        return f"The image is a strip: expected sides within 1 to {MAX_ASPECT:.0f}, received {width} x {height} pixels."
+    full = float(np.iinfo(pixels.dtype).max) if pixels.dtype == np.uint8 else _spread(pixels, 0, 100)
+    colours = pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] >= 3 else None
+    if full == 0 or _spread(pixels if colours is None else colours, 1, 99) < MIN_CONTRAST * full:
+        return "The image is blank: it shows next to no contrast."
+    if colours is not None:
+        spread = (colours.max(axis=2).astype(np.float32) - colours.min(axis=2)) / full
+        share = float((spread > COLOURED).mean())
+        if share > MAX_COLOURED_SHARE:
+            return f"The image is in colour ({share:.0%} of its pixels); an MRI slice is grey."
+    return None
+
+
+def _spread(pixels: np.ndarray, low: float, high: float) -> float:
+    step = max(1, max(pixels.shape[:2]) // 512)  # a large image's percentiles do not need every pixel
+    a, b = np.nanpercentile(pixels[::step, ::step], (low, high))
+    return float(b - a)

@@ -1,0 +1,146 @@
+"""From decoded pixels to what the network sees. Training, evaluation and serving all call `preprocess`.
+
+Steps: grey -> crop the empty margins -> percentile window to [0, 1] -> pad to a square -> antialiased resize.
+Change any of them and VERSION must change too: `model.json` names the version its weights were trained with.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+VERSION = 1
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, what Pillow's "L" uses
+WINDOW_PERCENTILES = (1.0, 99.5)
+SEARCH_SIDE = 320  # margins are looked for at this size: the cost is bounded, and boxes are the same at any resolution
+FOREGROUND_LEVEL = 0.06  # of the image's range, above or below the border's median
+MIN_BOX_FRACTION = 0.15  # of either side; a smaller box is a mistake of the search and the image is kept whole
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a preprocessed slice came from, so that a map can be laid back over the input.
+
+    Attributes:
+        height, width: the input's size in pixels.
+        box: the cropped region (x0, y0, x1, y1) in input pixels, half open.
+    """
+
+    height: int
+    width: int
+    box: tuple[int, int, int, int]
+
+    @property
+    def square(self) -> tuple[int, int, int]:
+        """(x0, y0, side) of the padded square in input pixels; it may reach past the input."""
+        x0, y0, x1, y1 = self.box
+        side = max(x1 - x0, y1 - y0)
+        return x0 - (side - (x1 - x0)) // 2, y0 - (side - (y1 - y0)) // 2, side
+
+    def to_input(self, values: np.ndarray) -> np.ndarray:
+        """Lay a square map (n, n) over the input; returns float32 (height, width), 0 outside the cropped box."""
+        x0, y0, side = self.square
+        resized = np.asarray(Image.fromarray(np.asarray(values, np.float32)).resize((side, side), Image.BILINEAR))
+        bx0, by0, bx1, by1 = self.box
+        out = np.zeros((self.height, self.width), np.float32)
+        out[by0:by1, bx0:bx1] = resized[by0 - y0 : by1 - y0, bx0 - x0 : bx1 - x0]
+        return out
+
+    def from_input(self, values: np.ndarray, size: int) -> np.ndarray:
+        """The inverse of `to_input`: crop, pad and resize a map of the input's size (a mask, say) to (size, size)."""
+        return _square_resize(np.asarray(values, np.float32), self, size)
+
+
+def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
+    """Prepare one slice for the network.
+
+    Args:
+        pixels: (H, W), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA; any integer or float dtype and range.
+        size: the network's input side in pixels.
+
+    Returns:
+        The image, float32 (size, size) in [0, 1], and the Frame that maps it back to the input. `pixels` is unchanged.
+
+    Raises:
+        ValueError: when `pixels` has another shape, has no pixels, or holds no finite value.
+    """
+    grey = to_grey(pixels)
+    frame = Frame(*grey.shape, find_box(grey))
+    x0, y0, x1, y1 = frame.box
+    windowed = grey.copy()
+    windowed[y0:y1, x0:x1] = window(grey[y0:y1, x0:x1])
+    return np.clip(_square_resize(windowed, frame, size), 0.0, 1.0), frame
+
+
+def to_grey(pixels: np.ndarray) -> np.ndarray:
+    """Pixels as float32 (H, W). Colour becomes luma, alpha is laid over black, what is not finite becomes the minimum."""
+    pixels = np.asarray(pixels)
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (2, 3, 4)):
+        raise ValueError(f"A slice must be (H, W) or (H, W, 2..4). Received: shape {pixels.shape}")
+    if pixels.size == 0:
+        raise ValueError(f"A slice must have pixels. Received: shape {pixels.shape}")
+    alpha = None
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+        opaque = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1.0
+        alpha = pixels[..., -1].astype(np.float32) / opaque
+        pixels = pixels[..., :-1]
+    grey = pixels.astype(np.float32)
+    if grey.ndim == 3:
+        grey = grey[..., 0] if grey.shape[2] == 1 else grey @ LUMA
+    finite = np.isfinite(grey)
+    if not finite.any():
+        raise ValueError("A slice must hold finite values. Received: none")
+    if not finite.all():
+        grey = np.where(finite, grey, grey[finite].min())
+    return grey if alpha is None else grey * alpha
+
+
+def find_box(grey: np.ndarray) -> tuple[int, int, int, int]:
+    """The box (x0, y0, x1, y1) around what is not margin; the whole image when there is no margin to be sure of.
+
+    The margin's level is the border's median, so a white margin is cropped as a black one is. A morphological opening and
+    the size of connected components keep thin frames and burnt-in text from holding the box open.
+    """
+    height, width = grey.shape
+    whole = (0, 0, width, height)
+    scale = min(1.0, SEARCH_SIDE / max(height, width))
+    small_size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(Image.fromarray(grey).resize(small_size, Image.BOX))
+    low, high = np.percentile(small, (0.5, 99.5))
+    if high <= low:
+        return whole
+    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    foreground = np.abs(small - np.median(border)) > FOREGROUND_LEVEL * (high - low)
+    foreground = ndimage.binary_opening(foreground, np.ones((3, 3), bool))
+    components, count = ndimage.label(foreground)
+    if count == 0:
+        return whole
+    areas = np.bincount(components.ravel())[1:]
+    kept = np.isin(components, 1 + np.flatnonzero(areas >= 0.1 * areas.max()))
+    rows, columns = np.flatnonzero(kept.any(1)), np.flatnonzero(kept.any(0))
+    x0, x1 = int(columns[0] / scale), min(width, int(np.ceil((columns[-1] + 1) / scale)))
+    y0, y1 = int(rows[0] / scale), min(height, int(np.ceil((rows[-1] + 1) / scale)))
+    if x1 - x0 < MIN_BOX_FRACTION * width or y1 - y0 < MIN_BOX_FRACTION * height:
+        return whole
+    return x0, y0, x1, y1
+
+
+def window(grey: np.ndarray) -> np.ndarray:
+    """Percentile window to [0, 1]; a constant image becomes 0."""
+    low, high = np.percentile(grey, WINDOW_PERCENTILES)
+    if high <= low:
+        low, high = float(grey.min()), float(grey.max())
+    if high <= low:
+        return np.zeros_like(grey, np.float32)
+    return np.clip((grey - low) / (high - low), 0.0, 1.0).astype(np.float32)
+
+
+def _square_resize(values: np.ndarray, frame: Frame, size: int) -> np.ndarray:
+    """Crop the frame's box, pad it with 0 to its square, resize with Pillow's area-aware (antialiased) bilinear filter."""
+    bx0, by0, bx1, by1 = frame.box
+    x0, y0, side = frame.square
+    square = np.zeros((side, side), np.float32)
+    square[by0 - y0 : by1 - y0, bx0 - x0 : bx1 - x0] = values[by0:by1, bx0:bx1]
+    return np.asarray(Image.fromarray(square).resize((size, size), Image.BILINEAR))
