@@ -1,0 +1,1 @@
+"""What only training and evaluation need. Serving never imports it."""

@@ -1,0 +1,94 @@
+"""The network: VGG16 without its top, and three heads that share it in one forward pass.
+
+    input [0, 1] -> VGG16 -+-> block5 -> Dense 256 -> evidence per class and place -> mean -> softmax    "probabilities"
+                           |                            (the class activation map itself)               "evidence"
+                           +-> block2..5 -> small feature-pyramid decoder -> sigmoid                    "mask"
+                           +-> pooled block3..5 -> whitening, fitted after training                     "gate"
+
+VGG16: Simonyan & Zisserman, arXiv:1409.1556. The class map follows Zhou et al., arXiv:1512.04150, where the map is what the
+pooling averages; the second pooling, weighted by a learned attention, follows Ilse et al., arXiv:1802.04712, so that a small
+lesion is not averaged away. The decoder follows Lin et al., arXiv:1612.03144.
+"""
+
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from model.labels import LABELS
+
+GATE_DIMENSIONS = 128
+FEATURE_BLOCKS = ("block3_conv3", "block4_conv3", "block5_conv3")
+HEAD_UNITS = 256
+
+
+def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.Model:
+    """Build the network for training.
+
+    Args:
+        size: input side in pixels, a multiple of 16 of at least 64.
+        weights: of the VGG16 base: a path, "imagenet" (fetched by Keras), or None for random ones.
+        dropout: on the pooled features, in [0, 1).
+
+    Returns:
+        A functional model from float32 (n, size, size, 3) in [0, 1] to a dict of float32 outputs: `probabilities` (n, 4),
+        `mask` (n, size / 2, size / 2, 1), `evidence` (n, size / 16, size / 16, 4) whose mean is the logit of each class, and
+        `features` (n, 1280), the pooled features that the gate is fitted on.
+
+    Raises:
+        ValueError: for another size, or when the weights are not of a VGG16 without top.
+    """
+    if size < 64 or size % 16:
+        raise ValueError(f"The size must be a multiple of 16, at least 64. Received: {size}")
+    inputs = keras.Input((size, size, 3), name="slice")
+    base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=weights and str(weights))
+    block = {name: base.get_layer(name).output for name in ("block2_conv2", *FEATURE_BLOCKS)}
+
+    # Decoder: the tumor's mask at half the input's side.
+    top = layers.Conv2D(96, 1, activation="relu", name="mask_lateral5")(block["block5_conv3"])
+    x = _merge(top, block["block4_conv3"], 96, 4)
+    x = _merge(x, block["block3_conv3"], 64, 3)
+    x = _merge(x, block["block2_conv2"], 32, 2)
+    mask = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="mask")(x)
+
+    # Classes: every place votes; the plain mean and the attention-weighted mean of the votes are added.
+    places = size // 16
+    hidden = layers.Dense(HEAD_UNITS, activation="relu", name="class_hidden")(block["block5_conv3"])
+    attention = layers.Dense(1, dtype="float32", name="attention_score")(top)
+    attention = layers.Reshape((places * places, 1), dtype="float32", name="attention_flat")(attention)
+    attention = layers.Softmax(axis=1, dtype="float32", name="attention")(attention)
+    attention = layers.Rescaling(float(places * places), dtype="float32", name="attention_mean_one")(attention)
+    attention = layers.Reshape((places, places, 1), dtype="float32", name="attention_map")(attention)
+    lesion = layers.Multiply(dtype="float32", name="class_lesion")([hidden, attention])
+    votes = layers.Concatenate(dtype="float32", name="class_features")([hidden, lesion])
+    votes = layers.SpatialDropout2D(dropout, dtype="float32", name="class_dropout")(votes)
+    evidence = layers.Dense(len(LABELS), dtype="float32", name="evidence")(votes)
+    logits = layers.GlobalAveragePooling2D(dtype="float32", name="logits")(evidence)
+    probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
+
+    pooled = [layers.GlobalAveragePooling2D(dtype="float32", name=f"{n}_mean")(block[n]) for n in FEATURE_BLOCKS]
+    features = layers.Concatenate(dtype="float32", name="features")(pooled)
+    outputs = {"probabilities": probabilities, "mask": mask, "evidence": evidence, "features": features}
+    return keras.Model(inputs, outputs, name="earlymed")
+
+
+def freeze(network: keras.Model, blocks: int) -> None:
+    """Let everything learn but the first `blocks` of VGG16's five blocks (5 leaves the heads alone to learn)."""
+    for layer in network.layers:
+        layer.trainable = not (layer.name[:5] == "block" and layer.name[5] in "12345"[:blocks])
+
+
+def with_gate(network: keras.Model) -> keras.Model:
+    """The network as it is served: `features` replaced by `gate`, (n, 128), their whitening (weights still to be set)."""
+    features = network.output["features"]
+    gate = layers.Dense(GATE_DIMENSIONS, dtype="float32", name="gate")(features)
+    outputs = {k: v for k, v in network.output.items() if k != "features"} | {"gate": gate}
+    return keras.Model(network.input, outputs, name="earlymed")
+
+
+def _merge(coarse, fine, channels: int, level: int):
+    """One step down the pyramid: the coarse map, doubled, joins the finer block and both are convolved."""
+    coarse = layers.UpSampling2D(2, interpolation="bilinear", name=f"mask_up{level}")(coarse)
+    fine = layers.Conv2D(channels, 1, activation="relu", name=f"mask_lateral{level}")(fine)
+    both = layers.Concatenate(name=f"mask_join{level}")([coarse, fine])
+    return layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"mask_conv{level}")(both)
