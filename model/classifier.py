@@ -83,9 +83,7 @@ class Classifier:
             ValueError: when a slice has another shape, no pixels or no finite value.
         """
         return [
-            answer
-            for start in range(0, len(slices), BATCH)
-            for answer in self._predict_batch(slices[start : start + BATCH])
+            answer for start in range(0, len(slices), BATCH) for answer in self._predict_batch(slices[start : start + BATCH])
         ]
 
     def _predict_batch(self, slices: Sequence[np.ndarray]) -> list[Prediction]:

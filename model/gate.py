@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 MIN_SIDE = 48
 MAX_ASPECT = 4.0
@@ -29,8 +30,8 @@ class Gate:
         The squared norm of whitened features is the Mahalanobis distance to the training slices (Lee et al.,
         arXiv:1807.03888).
         """
-        ratio = squared_distance(whitened) / self.threshold
-        return 1.0 / (1.0 + ratio**self.sharpness)
+        ratio = np.maximum(squared_distance(whitened), 1e-12) / self.threshold
+        return expit(-self.sharpness * np.log(ratio))
 
 
 def squared_distance(whitened: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+PILLOW_FORMATS = {*FORMATS, "MPO"}  # a JPEG that holds further pictures, as some cameras write it: the first is read
+MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # what cannot be opened in spite of these is damaged
 MAX_PIXELS = 64_000_000
 
 
@@ -46,20 +48,25 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS) -> list[np.ndarray]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
+        if data.startswith(MAGICS):
+            raise ReadError("The image's header is damaged or cut short.") from None
         raise UnsupportedFormat(f"Expected a PNG, JPEG, WebP, BMP or TIFF image. Received: {_describe(data)}.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ReadError(f"Expected at most {max_pixels:,} pixels. Received: many more.") from None
     except Exception as error:  # Pillow's plugins raise whatever a broken header leads them into
         raise ReadError(f"The image's header is damaged ({type(error).__name__}).") from None
     with image:
-        if image.format not in FORMATS:
+        if image.format not in PILLOW_FORMATS:
             raise UnsupportedFormat(f"Expected a PNG, JPEG, WebP, BMP or TIFF image. Received: {image.format}.")
         if image.width * image.height > max_pixels:
             raise ReadError(f"Expected at most {max_pixels:,} pixels. Received: {image.width} x {image.height}.")
         try:
-            return [_pixels(image)]
+            pixels = _pixels(image)
         except Exception as error:  # as above: a truncated or corrupt stream surfaces as many types
             raise ReadError(f"The {image.format} image is damaged or cut short ({type(error).__name__}).") from None
+    if not np.isfinite(pixels).any():
+        raise ReadError(f"The {image.format} image holds no finite value.")
+    return [pixels]
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model.training.dataset import build_manifest, leak_figures, save_manifest  # noqa: E402
+from model.training.dataset import build_manifest, leak_figures, save_manifest
 
 
 def main() -> int:

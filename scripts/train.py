@@ -9,13 +9,14 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from model.training import recipe  # noqa: E402
-from model.training.dataset import assign, load_manifest  # noqa: E402
-from model.training.export import export  # noqa: E402
-from model.training.fit import fit, smoke  # noqa: E402
+from model.labels import LABELS
+from model.training import recipe
+from model.training.dataset import assign, load_manifest
+from model.training.export import export
+from model.training.fit import fit, smoke
 
 
 def main() -> int:
@@ -46,6 +47,8 @@ def main() -> int:
         stages, samples = smoke(stages), min(samples, args.limit)
     if args.epochs:
         stages = tuple(replace(s, epochs=e) for s, e in zip(stages, args.epochs, strict=True))
+    if not any(i.label in LABELS for i in split["validation"]) or not split["train"]:
+        parser.error(f"expected slices of known class to train and to validate on. Received: {len(items)} slices in all")
     print({name: len(chosen) for name, chosen in split.items()}, flush=True)
 
     trained = fit(args.data, split["train"], split["validation"], args.run, args.weights, args.seed, stages, samples)

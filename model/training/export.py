@@ -1,1 +1,157 @@
-def export(*a): pass
+"""From a trained network to what is served: gate and calibration fitted, model.h5 in float16, model.json beside it."""
+
+import datetime
+import hashlib
+import json
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from model.classifier import calibrate
+from model.delivery import write_saved_model_txt
+from model.gate import squared_distance
+from model.labels import LABELS
+from model.preprocessing import VERSION as PREPROCESSING_VERSION
+from model.training.dataset import ANY_TUMOR, Item
+from model.training.fit import Arrays
+from model.training.network import GATE_DIMENSIONS, build, with_gate
+
+FALSE_REFUSALS = 0.01  # of validation slices, where the gate's threshold is set
+TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
+ACCEPTED_RISK = 0.02  # share of wrong answers among those not called uncertain, on validation
+FORMAT_VERSION = "1"
+
+
+def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: Path, out: Path, facts: dict) -> dict:
+    """Write `out` (model.h5), model.json beside it and, in a project, its Saved Model.txt; returns model.json's content.
+
+    Args:
+        trained: what `fit` returned.
+        data, split, run: as `fit` was given them.
+        facts: what the run did, kept in model.json under `training`.
+    """
+    keras.config.set_dtype_policy("float32")
+    size = trained.input_shape[1]
+    network = build(size, None)
+    for layer in network.layers:
+        if layer.weights:
+            layer.set_weights([_half(w) for w in trained.get_layer(layer.name).get_weights()])
+
+    arrays = {name: Arrays.load(data, split[name], size, run / f"{name}-{size}.npz") for name in ("train", "validation")}
+    train, validation = (_outputs(network, arrays[name].images) for name in ("train", "validation"))
+    served = with_gate(network)
+    kernel, bias = whitening(train["features"], GATE_DIMENSIONS)
+    served.get_layer("gate").set_weights([_half(kernel), bias])
+    distance = squared_distance(validation["features"] @ _half(kernel) + bias)
+    known = np.array([i.label != ANY_TUMOR for i in split["validation"]])
+    truth = np.array([LABELS.index(i.label) for i in split["validation"] if i.label != ANY_TUMOR], int)
+    temperature = fit_temperature(validation["probabilities"][known], truth)
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_half(served, out)
+    content = out.read_bytes()
+    info = {
+        "name": "EarlyMed",
+        "version": f"{FORMAT_VERSION}.{datetime.date.today():%Y%m%d}.{hashlib.sha256(content).hexdigest()[:8]}",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "labels": list(LABELS),
+        "input_size": size,
+        "preprocessing": PREPROCESSING_VERSION,
+        "temperature": round(temperature, 4),
+        "uncertain_below": round(
+            risk_threshold(calibrate(validation["probabilities"][known], temperature), truth, ACCEPTED_RISK), 4
+        ),
+        "gate": gate_facts(distance),
+        "training": facts | {"slices": _counts(split)},
+        "figures": {},
+    }
+    (out.parent / "model.json").write_text(json.dumps(info, indent=2) + "\n")
+    project = Path(__file__).resolve().parents[2]
+    if out.resolve() == project / "model" / "model.h5":
+        write_saved_model_txt(out, project / "Saved Model.txt")
+    return info
+
+
+def whitening(features: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (d, k) and bias (k,) that make the features' k leading components uncorrelated with unit variance.
+
+    Components that hardly vary (few slices, dead features) would only magnify rounding; theirs are 0.
+    """
+    mean = features.mean(axis=0)
+    _, singular, axes = np.linalg.svd(features - mean, full_matrices=False)
+    deviation = singular / np.sqrt(len(features) - 1)
+    used = int((deviation[:dimensions] > 1e-3 * deviation[0]).sum())
+    kernel = np.zeros((features.shape[1], dimensions), np.float32)
+    kernel[:, :used] = axes[:used].T / deviation[:used]
+    return kernel, -mean @ kernel
+
+
+def gate_facts(distance: np.ndarray) -> dict[str, float]:
+    """Threshold and sharpness from the validation slices' distances, see `gate.Gate`."""
+    threshold = float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
+    sharpness = np.log(TYPICAL_SCORE / (1.0 - TYPICAL_SCORE)) / np.log(threshold / np.median(distance))
+    return {"threshold": round(threshold, 5), "sharpness": round(float(sharpness), 5)}
+
+
+def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature with the least negative log-likelihood (Guo et al., arXiv:1706.04599), searched to 1 %."""
+    candidates = np.exp(np.arange(np.log(0.3), np.log(5.0), 0.01))
+    rows = np.arange(len(truth))
+    losses = [-np.log(np.clip(calibrate(probabilities, t)[rows, truth], 1e-12, 1.0)).mean() for t in candidates]
+    return float(candidates[int(np.argmin(losses))])
+
+
+def risk_threshold(probabilities: np.ndarray, truth: np.ndarray, risk: float) -> float:
+    """The smallest confidence above which at most `risk` of the answers are wrong (0.99 when there is none)."""
+    confidence = probabilities.max(axis=1)
+    wrong = probabilities.argmax(axis=1) != truth
+    for candidate in np.arange(0.30, 0.99, 0.01):
+        accepted = confidence >= candidate
+        if accepted.any() and wrong[accepted].mean() <= risk:
+            return round(float(candidate), 2)
+    return 0.99
+
+
+def save_half(network: keras.Model, path: Path) -> None:
+    """Save as HDF5 with float16 weights, the label order, and no optimizer; `keras.saving.load_model` reads it."""
+    part = path.with_name(path.name + ".part.h5")
+    network.save(part, include_optimizer=False)
+    with h5py.File(part, "r") as full, h5py.File(path, "w") as half:
+        half.attrs.update(full.attrs)
+        half.attrs["earlymed_labels"] = list(LABELS)
+
+        def copy(name: str, node: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(node, h5py.Dataset):
+                copied = half.create_dataset(name, data=node[()].astype(np.float16))
+            else:
+                copied = half.require_group(name)
+            copied.attrs.update(node.attrs)
+
+        full.visititems(copy)
+    part.unlink()
+
+
+def _half(weights: np.ndarray) -> np.ndarray:
+    """As the weights come back from the file, so that everything after is fitted on what is served."""
+    return weights.astype(np.float16).astype(np.float32)
+
+
+def _outputs(network: keras.Model, images: np.ndarray, batch: int = 32) -> dict[str, np.ndarray]:
+    parts = []
+    for start in range(0, len(images), batch):
+        x = images[start : start + batch, ..., None].astype(np.float32).repeat(3, axis=-1) / 255.0
+        outputs = network.predict_on_batch(x)
+        parts.append({k: outputs[k] for k in ("probabilities", "features")})
+    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+
+
+def _counts(split: dict[str, list[Item]]) -> dict[str, dict[str, int]]:
+    counts = {name: {} for name in ("train", "validation")}
+    for name, per_source in counts.items():
+        for item in split[name]:
+            key = f"{item.source}/{item.label}"
+            per_source[key] = per_source.get(key, 0) + 1
+    return counts

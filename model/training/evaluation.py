@@ -1,0 +1,277 @@
+"""Figures from answers: accuracy with its interval, per class, confusion, ROC, calibration, Dice, refusals."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
+
+from model.classifier import Classifier
+from model.labels import DISPLAY, LABELS, NOTUMOR
+from model.prediction import Prediction
+from model.preprocessing import to_grey
+from model.reading import ReadError, read
+from model.training.dataset import ANY_TUMOR, SUFFIXES
+
+CONFIDENT = 0.9
+BINS = 15
+BATCH = 16
+
+
+@dataclass
+class Answers:
+    """What the classifier said of slices whose truth is known; n slices.
+
+    Attributes:
+        truth: int (n,), index in LABELS, or -1 for a tumor of unknown type.
+        probabilities: float (n, 4); NaN rows where the slice was refused.
+        uncertain: bool (n,).
+        dice: float (n,), NaN where there is no expert mask.
+        unreadable: names of files that could not be read.
+    """
+
+    truth: np.ndarray
+    probabilities: np.ndarray
+    uncertain: np.ndarray
+    dice: np.ndarray
+    unreadable: list[str]
+
+    @property
+    def answered(self) -> np.ndarray:
+        return ~np.isnan(self.probabilities[:, 0])
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """int (n,), index in LABELS, or -1 where the slice was refused."""
+        return np.where(self.answered, np.nan_to_num(self.probabilities).argmax(axis=1), -1)
+
+
+def ask(classifier: Classifier, data: Path, masks: Path | None = None, progress=lambda files: files) -> Answers:
+    """Put every slice below `data` to the classifier, the way the page does.
+
+    Args:
+        data: one folder per class, named as in LABELS, or `tumor` for tumors of unknown type.
+        masks: the same tree of expert masks (PNG, white is tumor); slices without one are left out of Dice.
+        progress: wraps the list of files, to show how far it is.
+
+    Raises:
+        FileNotFoundError: when `data` holds none of these folders.
+    """
+    files = [(f, label) for label in (*LABELS, ANY_TUMOR) for f in sorted((data / label).rglob("*"))]
+    files = [(f, label) for f, label in files if f.suffix.lower() in SUFFIXES]
+    if not files:
+        names = ", ".join((*LABELS, ANY_TUMOR))
+        raise FileNotFoundError(f"Expected images in folders named {names} in {data}. Received: none")
+    rows, unreadable, batch = [], [], []
+
+    def flush() -> None:
+        predictions = classifier.predict([pixels for _, _, pixels in batch])
+        for (file, label, _), prediction in zip(batch, predictions, strict=True):
+            mask = masks and masks / file.relative_to(data).with_suffix(".png")
+            rows.append((label, prediction, dice_of(prediction, mask)))
+        batch.clear()
+
+    for file, label in progress(files):
+        try:
+            batch.append((file, label, read(file.read_bytes())[0]))
+        except ReadError:
+            unreadable.append(file.relative_to(data).as_posix())
+        if len(batch) == BATCH:
+            flush()
+    if batch:
+        flush()
+    refused = dict.fromkeys(LABELS, np.nan)
+    return Answers(
+        truth=np.array([-1 if label == ANY_TUMOR else LABELS.index(label) for label, _, _ in rows], int),
+        probabilities=np.array([list((p.probabilities or refused).values()) for _, p, _ in rows], float).reshape(-1, 4),
+        uncertain=np.array([p.uncertain for _, p, _ in rows], bool),
+        dice=np.array([d for _, _, d in rows], float),
+        unreadable=unreadable,
+    )
+
+
+def dice_of(prediction: Prediction, mask: Path | None) -> float:
+    """Dice of the outline against an expert mask of the same size; NaN when there is no such mask."""
+    if mask is None or not mask.is_file():
+        return float("nan")
+    expert = to_grey(read(mask.read_bytes())[0]) > 0
+    if expert.shape != prediction.mask.shape or not expert.any():
+        return float("nan")
+    return 2.0 * float((expert & prediction.mask).sum()) / float(expert.sum() + prediction.mask.sum())
+
+
+def figures(answers: Answers) -> dict:
+    """Every figure of a report, plain types only. A refused slice counts as a wrong answer.
+
+    Per-class `accuracy` is the share of the class's slices that were called by its name, as in the original project's table;
+    it equals the recall. `calibration_error` is the expected calibration error over 15 bins (Guo et al., arXiv:1706.04599).
+    AUC and calibration are of the slices that were answered.
+    """
+    truth, predicted, answered = answers.truth, answers.predicted, answers.answered
+    known = truth >= 0
+    report = {
+        "slices": len(truth),
+        "unreadable": len(answers.unreadable),
+        "refused": int((~answered).sum()),
+        "uncertain": int(answers.uncertain.sum()),
+    }
+    if known.any():
+        right = (truth == predicted)[known]
+        report["accuracy"] = proportion(right)
+        sure = known & answered & ~answers.uncertain
+        report["accuracy_when_certain"] = proportion((truth == predicted)[sure])
+        report["classes"] = _classes(truth[known], predicted[known])
+        matrix = confusion_matrix(truth[known], predicted[known], labels=[*range(len(LABELS)), -1])
+        report["confusion"] = {
+            "rows": list(LABELS),
+            "columns": [*LABELS, "refused"],
+            "counts": matrix[: len(LABELS)].tolist(),
+        }
+        both = known & answered
+        report["auc"] = _auc(truth[both], answers.probabilities[both])
+        report["calibration_error"] = round(calibration_error(truth[both], answers.probabilities[both]), 4)
+    tumor, healthy = truth != NOTUMOR, truth == NOTUMOR
+    if tumor.any():
+        called_tumor = (predicted != NOTUMOR) & (predicted >= 0)
+        report["tumor_sensitivity"] = proportion(called_tumor[tumor])
+        missed = (predicted == NOTUMOR) & (np.nan_to_num(answers.probabilities[:, NOTUMOR]) >= CONFIDENT)
+        report["tumors_confidently_missed"] = proportion(missed[tumor])
+    if healthy.any():
+        report["specificity"] = proportion((predicted == NOTUMOR)[healthy])
+    if (~np.isnan(answers.dice)).any():
+        scored = ~np.isnan(answers.dice)
+        report["dice"] = {"mean": round(float(answers.dice[scored].mean()), 4), "slices": int(scored.sum())}
+    return report
+
+
+def proportion(hits: np.ndarray) -> dict:
+    """A share with its 95 % Wilson score interval."""
+    n, k = len(hits), int(np.sum(hits))
+    if n == 0:
+        return {"value": None, "low": None, "high": None, "hits": 0, "of": 0}
+    interval = binomtest(k, n).proportion_ci(method="wilson")
+    low, high = round(float(interval.low), 4), round(float(interval.high), 4)
+    return {"value": round(k / n, 4), "low": low, "high": high, "hits": k, "of": n}
+
+
+def calibration_bins(truth: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:
+    """(count, mean confidence, accuracy) of each of the 15 equal bins of confidence that is not empty."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    index = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    filled = [index == b for b in range(BINS) if (index == b).any()]
+    return [(int(b.sum()), float(confidence[b].mean()), float(right[b].mean())) for b in filled]
+
+
+def calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error: the bins' mean |confidence - accuracy|, weighted by count."""
+    bins = calibration_bins(truth, probabilities)
+    return sum(n * abs(c - a) for n, c, a in bins) / max(1, sum(n for n, _, _ in bins))
+
+
+def table(report: dict) -> str:
+    """The report for a terminal; its first block has the columns of the original project's README."""
+    lines = [f"{'Class Label':16}{'Accuracy (%)':>14}{'Precision':>11}{'Recall':>9}{'F1-Score':>10}{'AUC':>8}{'n':>7}"]
+    for label, row in report.get("classes", {}).items():
+        auc = report["auc"][label]
+        lines.append(
+            f"{DISPLAY[label]:16}{100 * row['accuracy']['value']:>13.1f}%{row['precision']:>11.3f}{row['recall']:>9.3f}"
+            f"{row['f1']:>10.3f}{'-' if auc is None else f'{auc:.4f}':>8}{row['slices']:>7}"
+        )
+    lines.append("")
+    names = {
+        "accuracy": "accuracy",
+        "accuracy_when_certain": "accuracy, not uncertain",
+        "tumor_sensitivity": "tumor sensitivity",
+        "specificity": "specificity",
+        "tumors_confidently_missed": f"tumors missed, p >= {CONFIDENT}",
+    }
+    for key, name in names.items():
+        row = report.get(key)
+        if row and row["value"] is not None:
+            interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
+            lines.append(f"{name:26}{100 * row['value']:>8.2f} %  95 % {interval:18} {row['hits']} of {row['of']}")
+    if "calibration_error" in report:
+        lines.append(f"{'calibration error':26}{report['calibration_error']:>10.4f}  (15 bins)")
+    if "dice" in report:
+        lines.append(f"{'Dice, mean per slice':26}{report['dice']['mean']:>10.4f}  ({report['dice']['slices']} masks)")
+    lines.append(
+        f"slices {report['slices']}, refused {report['refused']}, uncertain {report['uncertain']}, "
+        f"unreadable {report['unreadable']}"
+    )
+    if "confusion" in report:
+        lines += ["", "truth \\ answer  " + "".join(f"{c:>12}" for c in report["confusion"]["columns"])]
+        for label, counts in zip(LABELS, report["confusion"]["counts"], strict=True):
+            lines.append(f"{label:16}" + "".join(f"{c:>12}" for c in counts))
+    return "\n".join(lines)
+
+
+def plots(answers: Answers, report: dict, folder: Path) -> list[Path]:
+    """Write confusion.png, roc.png and calibration.png; returns their paths (none without a known class)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    if "confusion" not in report:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = (answers.truth >= 0) & answers.answered
+    truth, probabilities = answers.truth[kept], answers.probabilities[kept]
+    names = [DISPLAY[label] for label in LABELS]
+
+    def confusion(axes) -> None:
+        counts = np.array(report["confusion"]["counts"])
+        axes.imshow(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)), cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(counts):
+            share = count / max(1, counts[row].sum())
+            axes.text(column, row, str(count), ha="center", va="center", color="white" if share > 0.5 else "black")
+        axes.set_xticks(range(5), [*names, "refused"], rotation=25, ha="right")
+        axes.set_yticks(range(4), names)
+        axes.set(xlabel="answer", ylabel="truth", title="Confusion matrix")
+
+    def roc(axes) -> None:
+        for index, label in enumerate(LABELS):
+            if 0 < (truth == index).sum() < len(truth):
+                false_rate, true_rate, _ = roc_curve(truth == index, probabilities[:, index])
+                axes.plot(false_rate, true_rate, label=f"{DISPLAY[label]} (AUC {report['auc'][label]:.4f})")
+        axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC, one class against the rest")
+        axes.legend(loc="lower right")
+
+    def calibration(axes) -> None:
+        bins = calibration_bins(truth, probabilities)
+        axes.plot([0, 1], [0, 1], "--", color="grey")
+        axes.plot([c for _, c, _ in bins], [a for _, _, a in bins], "o-")
+        axes.set(xlabel="confidence", ylabel="accuracy", title=f"Calibration, ECE {report['calibration_error']:.3f}")
+
+    paths = []
+    for draw in (confusion, roc, calibration):
+        figure, axes = pyplot.subplots(figsize=(5.5, 4.8), layout="constrained")
+        draw(axes)
+        paths.append(folder / f"{draw.__name__}.png")
+        figure.savefig(paths[-1], dpi=110)
+        pyplot.close(figure)
+    return paths
+
+
+def _classes(truth: np.ndarray, predicted: np.ndarray) -> dict:
+    labels = list(range(len(LABELS)))
+    scores = precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=0.0)
+    return {
+        LABELS[i]: {
+            "accuracy": proportion(predicted[truth == i] == i),
+            "precision": round(float(scores[0][i]), 4),
+            "recall": round(float(scores[1][i]), 4),
+            "f1": round(float(scores[2][i]), 4),
+            "slices": int(scores[3][i]),
+        }
+        for i in labels
+        if scores[3][i]
+    }
+
+
+def _auc(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:
+    return {
+        label: round(float(roc_auc_score(truth == i, probabilities[:, i])), 4) if 0 < (truth == i).sum() < len(truth) else None
+        for i, label in enumerate(LABELS)
+    }

@@ -1,0 +1,56 @@
+"""What tests put in the place of the network, and the small images that they send."""
+
+import io
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from model.labels import LABELS
+from model.prediction import Prediction, TumorRegion
+
+TIMINGS = {"preprocess": 2.0, "infer": 80.0, "decide": 1.0}
+
+
+def ok(label: str = "glioma", probability: float = 0.91, uncertain: bool = False, tumor: bool = False) -> Callable:
+    def answer(pixels: np.ndarray) -> Prediction:
+        probabilities = dict.fromkeys(LABELS, (1 - probability) / 3) | {label: probability}
+        mask = np.zeros(pixels.shape[:2], bool)
+        if tumor:
+            mask[2:6, 3:8] = True
+        region = TumorRegion(20, 20 / mask.size, (3, 2, 8, 6)) if tumor else None
+        return Prediction("ok", 0.97, mask, label, probabilities, uncertain, region, timings_ms=dict(TIMINGS))
+
+    return answer
+
+
+def refused(reason: str = "This does not look like a brain MRI slice.") -> Callable:
+    def answer(pixels: np.ndarray) -> Prediction:
+        return Prediction("refused", 0.02, np.zeros(pixels.shape[:2], bool), reason=reason, timings_ms=dict(TIMINGS))
+
+    return answer
+
+
+class FakeClassifier:
+    """Gives `answer` for every slice, or a list's answers in turn; `calls` holds the slices of each call."""
+
+    version = "fake-1"
+
+    def __init__(self):
+        self.info = {"version": self.version, "labels": list(LABELS), "sha256": "0" * 64, "input_size": 64}
+        self.answer: Callable | Sequence[Callable] = ok()
+        self.calls: list[list[np.ndarray]] = []
+
+    def predict(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
+        self.calls.append(list(slices))
+        answers = [self.answer] * len(slices) if callable(self.answer) else self.answer
+        return [answer(pixels) for answer, pixels in zip(answers, slices, strict=True)]
+
+
+def picture(format: str = "PNG", size: tuple[int, int] = (16, 12), channels: int = 1, seed: int = 0) -> bytes:
+    """A small image of noise, as a file's bytes."""
+    width, height = size
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8)).save(buffer, format)
+    return buffer.getvalue()

@@ -1,0 +1,214 @@
+"""The loader's refusals, on copies of the real files, and what the classifier makes of the network's outputs."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from model.classifier import DEFAULT_MODEL, REPAIR, Classifier, ModelFileError, calibrate
+from model.labels import LABELS
+
+INFO = {
+    "version": "test",
+    "input_size": 64,
+    "temperature": 1.0,
+    "uncertain_below": 0.6,
+    "gate": {"threshold": 4.0, "sharpness": 3.0},
+}
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    for name in ("model.h5", "model.json"):
+        shutil.copy(DEFAULT_MODEL.with_name(name), tmp_path / name)
+    return tmp_path / "model.h5"
+
+
+def change_json(path: Path, **changes) -> None:
+    facts = path.with_name("model.json")
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | changes))
+
+
+def fix_hash(path: Path) -> None:
+    content = path.read_bytes()
+    change_json(path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ModelFileError) as error:
+        Classifier.load(path)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.endswith(f"To repair it: {REPAIR}")
+    return message
+
+
+def test_missing(copy):
+    size = copy.stat().st_size
+    copy.unlink()
+    assert refusal(copy).startswith(f"{copy}: expected the trained network, {size:,} bytes. Received: no such file.")
+
+
+def test_truncated(copy):
+    size = copy.stat().st_size
+    with copy.open("r+b") as file:
+        file.truncate(1000)
+    assert refusal(copy).startswith(f"{copy}: expected {size:,} bytes. Received: 1,000 bytes, a truncated file.")
+
+
+def test_tampered(copy):
+    with copy.open("r+b") as file:
+        file.seek(-100, 2)
+        byte = file.read(1)[0]
+        file.seek(-100, 2)
+        file.write(bytes([byte ^ 1]))
+    message = refusal(copy)
+    assert f"expected SHA-256 {hashlib.sha256(DEFAULT_MODEL.read_bytes()).hexdigest()}" in message
+    assert f"Received: SHA-256 {hashlib.sha256(copy.read_bytes()).hexdigest()}, the file was changed." in message
+
+
+def test_foreign_bytes_under_a_right_hash(copy):
+    copy.write_bytes(b"not a network" * 100)
+    fix_hash(copy)
+    assert "expected a Keras model in HDF5. Received: OSError" in refusal(copy)
+
+
+def test_foreign_network_under_a_right_hash(copy):
+    inputs = keras.Input((8,))
+    keras.Model(inputs, keras.layers.Dense(4)(inputs)).save(copy)
+    with h5py.File(copy, "a") as file:
+        file.attrs["earlymed_labels"] = list(LABELS)
+    fix_hash(copy)
+    assert "a network with the outputs" in refusal(copy)
+
+
+def test_permuted_labels_in_model_json(copy):
+    change_json(copy, labels=["glioma", "notumor", "meningioma", "pituitary"])
+    message = refusal(copy)
+    assert "expected the labels in the order glioma, meningioma, notumor, pituitary." in message
+    assert "Received: glioma, notumor, meningioma, pituitary." in message
+
+
+def test_permuted_labels_in_the_weights(copy):
+    with h5py.File(copy, "a") as file:
+        file.attrs["earlymed_labels"] = ["meningioma", "glioma", "notumor", "pituitary"]
+    fix_hash(copy)
+    assert "Received: meningioma, glioma, notumor, pituitary." in refusal(copy)
+
+
+def test_other_preprocessing(copy):
+    change_json(copy, preprocessing=99)
+    assert "expected preprocessing version 1. Received: 99." in refusal(copy)
+
+
+@pytest.mark.parametrize(
+    ("content", "received"),
+    [
+        (None, "no such file"),
+        ("{", "JSONDecodeError"),
+        ("[]", "a file without version, labels, sha256, size, input_size, temperature, uncertain_below, gate"),
+        ('{"version": "1"}', "a file without labels, sha256"),
+    ],
+)
+def test_bad_model_json(copy, content, received):
+    facts = copy.with_name("model.json")
+    facts.unlink()
+    if content is not None:
+        facts.write_text(content)
+    message = refusal(copy)
+    assert message.startswith(f"{facts}: expected the model's facts as JSON. Received: {received}")
+
+
+def fake_network(probabilities, mask_value=0.0, gate=1.0):
+    """An `infer` with the same answer for every slice; it keeps the batches it was given."""
+
+    def infer(batch):
+        infer.batches.append(batch.copy())
+        n = len(batch)
+        mask = np.zeros((n, 32, 32, 1), np.float32)
+        mask[:, 8:16, 8:16] = mask_value
+        return {
+            "probabilities": np.tile(np.array(probabilities, np.float32), (n, 1)),
+            "mask": mask,
+            "evidence": np.ones((n, 4, 4, 4), np.float32),
+            "gate": np.full((n, 8), gate, np.float32),
+        }
+
+    infer.batches = []
+    return infer
+
+
+@pytest.fixture
+def slices():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 255, (64 + 8 * i, 64), np.uint8) for i in range(3)]
+
+
+def test_answer_carries_label_probabilities_and_tumor(slices):
+    infer = fake_network([0.1, 0.7, 0.1, 0.1], mask_value=0.9)
+    answer = Classifier(infer, INFO).predict(slices[:1])[0]
+    assert (answer.status, answer.label, answer.uncertain) == ("ok", "meningioma", False)
+    assert answer.probabilities == pytest.approx(dict(zip(LABELS, (0.1, 0.7, 0.1, 0.1), strict=True)), abs=1e-6)
+    assert answer.tumor.box == (16, 16, 32, 32)
+    assert answer.tumor.area_px == 256
+    assert answer.tumor.area_fraction == pytest.approx(256 / 64**2)
+    assert answer.in_distribution == pytest.approx(1 / (1 + 0.25**3))
+
+
+def test_no_tumor_has_no_outline(slices):
+    answer = Classifier(fake_network([0.1, 0.1, 0.7, 0.1], mask_value=0.9), INFO).predict(slices[:1])[0]
+    assert answer.label == "notumor"
+    assert answer.tumor is None
+    assert not answer.mask.any()
+
+
+def test_low_confidence_is_uncertain(slices):
+    assert Classifier(fake_network([0.55, 0.15, 0.15, 0.15]), INFO).predict(slices[:1])[0].uncertain
+
+
+def test_far_features_are_refused_without_a_label(slices):
+    answer = Classifier(fake_network([0.97, 0.01, 0.01, 0.01], gate=3.0), INFO).predict(slices[:1])[0]
+    assert answer.status == "refused"
+    assert answer.label is None and answer.probabilities is None and answer.evidence is None
+    assert answer.in_distribution < 0.5
+    assert answer.reason.startswith("This does not look like the brain MRI slices")
+
+
+def test_coloured_picture_is_refused_whatever_the_network_says():
+    colour = np.zeros((64, 64, 3), np.uint8)
+    colour[:32, :, 0] = 250
+    colour[32:, :, 2] = 200
+    answer = Classifier(fake_network([0.97, 0.01, 0.01, 0.01]), INFO).predict([colour])[0]
+    assert answer.status == "refused"
+    assert answer.reason == "The image is in colour (100% of its pixels); an MRI slice is grey."
+    assert answer.in_distribution < 0.5
+
+
+def test_batches_keep_the_order_and_inputs_are_not_changed(slices):
+    infer = fake_network([0.7, 0.1, 0.1, 0.1])
+    many = slices * 7
+    before = [s.copy() for s in many]
+    answers = Classifier(infer, INFO).predict(many)
+    assert [len(b) for b in infer.batches] == [16, 5]
+    assert [a.mask.shape for a in answers] == [s.shape for s in many]
+    assert all(np.array_equal(a, b) for a, b in zip(many, before, strict=True))
+    assert infer.batches[0].shape[1:] == (64, 64, 3)
+    assert np.array_equal(infer.batches[0][..., 0], infer.batches[0][..., 2])
+
+
+def test_no_slices_no_answers():
+    assert Classifier(fake_network([1, 0, 0, 0]), INFO).predict([]) == []
+
+
+@pytest.mark.parametrize(("temperature", "expected"), [(1.0, [0.8, 0.1, 0.05, 0.05]), (2.0, [0.5186, 0.1834, 0.1297, 0.1297])])
+def test_calibrate_softens_with_temperature_and_sums_to_one(temperature, expected):
+    calibrated = calibrate(np.array([0.8, 0.1, 0.05, 0.05]), temperature)
+    assert calibrated.sum() == pytest.approx(1.0)
+    raised = np.array([0.8, 0.1, 0.05, 0.05]) ** (1 / temperature)
+    assert calibrated == pytest.approx(raised / raised.sum(), abs=1e-9)
+    assert calibrated[0] == pytest.approx(expected[0], abs=0.03)

@@ -1,0 +1,170 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.labels import LABELS
+from model.prediction import Prediction
+from model.training.evaluation import Answers, ask, calibration_error, figures, plots, proportion, table
+from synthetic import head, write_tree
+
+ROOT = Path(__file__).parents[1]
+NAN = float("nan")
+
+
+def answers(truth, probabilities, uncertain=None, dice=None) -> Answers:
+    n = len(truth)
+    return Answers(
+        np.array(truth),
+        np.array(probabilities, float),
+        np.array(uncertain or [False] * n),
+        np.array(dice or [NAN] * n),
+        [],
+    )
+
+
+def certain(index: int, p: float = 0.94) -> list[float]:
+    row = [(1 - p) / 3] * 4
+    row[index] = p
+    return row
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    [(95, 100, 0.8882, 0.9785), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0)],  # published Wilson score intervals
+)
+def test_wilson_interval(hits, of, low, high):
+    row = proportion(np.arange(of) < hits)
+    assert row == {"value": hits / of, "low": low, "high": high, "hits": hits, "of": of}
+
+
+def test_proportion_of_nothing():
+    assert proportion(np.array([], bool))["value"] is None
+
+
+@pytest.fixture
+def report():
+    """Two of each class; a meningioma called glioma, a pituitary tumor refused, a glioma confidently called notumor."""
+    truth = [0, 0, 1, 1, 2, 2, 3, 3]
+    rows = [certain(0), certain(2), certain(1), certain(0, 0.6), certain(2), certain(2), certain(3), [NAN] * 4]
+    return figures(answers(truth, rows, uncertain=[False] * 3 + [True] + [False] * 4, dice=[0.8, 0.6] + [NAN] * 6))
+
+
+def test_accuracy_counts_a_refusal_as_wrong(report):
+    assert (report["accuracy"]["hits"], report["accuracy"]["of"]) == (5, 8)
+    assert (report["accuracy_when_certain"]["hits"], report["accuracy_when_certain"]["of"]) == (5, 6)
+    assert (report["refused"], report["uncertain"], report["slices"]) == (1, 1, 8)
+
+
+def test_per_class_figures(report):
+    glioma = report["classes"]["glioma"]
+    assert (glioma["precision"], glioma["recall"], glioma["f1"]) == (0.5, 0.5, 0.5)
+    assert glioma["accuracy"]["value"] == 0.5
+    notumor = report["classes"]["notumor"]
+    assert (notumor["precision"], notumor["recall"]) == (0.6667, 1.0)
+    assert report["classes"]["pituitary"]["recall"] == 0.5
+
+
+def test_confusion_has_a_column_for_refusals(report):
+    assert report["confusion"]["columns"] == [*LABELS, "refused"]
+    assert report["confusion"]["counts"] == [[1, 0, 1, 0, 0], [1, 1, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 1, 1]]
+
+
+def test_tumor_figures(report):
+    assert (report["tumor_sensitivity"]["hits"], report["tumor_sensitivity"]["of"]) == (4, 6)  # missed one, refused one
+    assert (report["tumors_confidently_missed"]["hits"], report["specificity"]["value"]) == (1, 1.0)
+    assert report["dice"] == {"mean": 0.7, "slices": 2}
+
+
+def test_tumors_of_unknown_type_count_for_sensitivity_only():
+    report = figures(answers([-1, -1, -1], [certain(0), certain(3), certain(2, 0.5)]))
+    assert report["tumor_sensitivity"]["hits"] == 2
+    assert report["tumors_confidently_missed"]["hits"] == 0
+    assert "accuracy" not in report and "classes" not in report
+
+
+def test_auc_of_a_perfect_and_a_reversed_order():
+    truth = [0, 0, 2, 2]
+    rows = [certain(0, 0.9), certain(0, 0.8), certain(2, 0.7), certain(2, 0.9)]
+    assert figures(answers(truth, rows))["auc"] == {"glioma": 1.0, "meningioma": None, "notumor": 1.0, "pituitary": None}
+    assert figures(answers([2, 2, 0, 0], rows))["auc"]["glioma"] == 0.0
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    rows = np.array([certain(0, 0.9)] * 10)
+    assert calibration_error(np.array([0] * 9 + [1]), rows) == pytest.approx(0.0, abs=1e-9)
+    assert calibration_error(np.array([0] * 5 + [1] * 5), rows) == pytest.approx(0.4)
+
+
+def test_table_has_the_columns_of_the_original_readme(report):
+    lines = table(report).splitlines()
+    assert lines[0].split() == ["Class", "Label", "Accuracy", "(%)", "Precision", "Recall", "F1-Score", "AUC", "n"]
+    assert lines[3].split()[:5] == ["No", "tumor", "100.0%", "0.667", "1.000"]
+    assert any(line.startswith("accuracy  ") and "62.50 %" in line and "5 of 8" in line for line in lines)
+
+
+def test_plots_are_pictures(report, tmp_path):
+    truth = [0, 0, 1, 1, 2, 2, 3, 3]
+    given = answers(truth, [certain(t) for t in truth])
+    paths = plots(given, figures(given), tmp_path)
+    assert [p.name for p in paths] == ["confusion.png", "roc.png", "calibration.png"]
+    assert all(Image.open(p).size[0] > 400 and np.asarray(Image.open(p)).std() > 10 for p in paths)
+
+
+class Oracle:
+    """Knows a tumor by its bright disc, and outlines it."""
+
+    def predict(self, slices):
+        out = []
+        for pixels in slices:
+            mask = pixels > 200
+            label = "glioma" if mask.any() else "notumor"
+            probabilities = dict(zip(LABELS, certain(LABELS.index(label)), strict=True))
+            out.append(Prediction("ok", 0.9, mask, label, probabilities))
+        return out
+
+
+def test_ask_reads_folders_and_masks(tmp_path):
+    write_tree(tmp_path)
+    testing = tmp_path / "brain_tumor_mri" / "Testing"
+    (testing / "glioma" / "broken.png").write_bytes(b"no image")
+    given = ask(Oracle(), testing, tmp_path / "tumor_masks" / "Testing")
+    assert given.unreadable == ["glioma/broken.png"]
+    assert given.truth.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert given.predicted.tolist() == [0] * 8 + [2] * 4 + [0] * 4
+    assert given.dice[:8] == pytest.approx(np.ones(8), abs=0.02)
+    assert np.isnan(given.dice[8:12]).all()
+
+
+def test_ask_takes_tumors_of_unknown_type(tmp_path):
+    (tmp_path / "tumor").mkdir()
+    Image.fromarray(head(1, tumor=True)[0]).save(tmp_path / "tumor" / "a.png")
+    assert ask(Oracle(), tmp_path).truth.tolist() == [-1]
+
+
+def test_ask_needs_class_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="Expected images in folders named glioma, meningioma, notumor"):
+        ask(Oracle(), tmp_path)
+
+
+def test_script_on_the_sample_slices(tmp_path):
+    """The real model, the real script: table on the terminal, JSON, plots."""
+    for sample in (ROOT / "tests" / "samples").glob("*.jpg"):
+        label = sample.name.split("_")[0]
+        (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / label / sample.name).write_bytes(sample.read_bytes())
+    command = [sys.executable, "scripts/evaluate.py", "--data", tmp_path / "data", "--json", tmp_path / "out" / "r.json"]
+    done = subprocess.run([*command, "--plots", tmp_path / "plots"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out" / "r.json").read_text())
+    assert report["accuracy"]["of"] == 12
+    assert report["accuracy"]["hits"] >= 11
+    assert f"{report['accuracy']['hits']} of 12" in done.stdout
+    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == ["calibration.png", "confusion.png", "roc.png"]
+    missing = subprocess.run([*command[:3], tmp_path / "nowhere"], capture_output=True, text=True, cwd=ROOT)
+    assert missing.returncode == 1
+    assert missing.stderr.splitlines()[-1].startswith("evaluate.py: Expected images in folders named")

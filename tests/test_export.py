@@ -1,0 +1,132 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from model.classifier import Classifier, calibrate
+from model.gate import squared_distance
+from model.labels import LABELS
+from model.training.dataset import assign, build_manifest
+from model.training.export import export, fit_temperature, gate_facts, risk_threshold, whitening
+from model.training.network import build
+from synthetic import head, write_tree
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    data = write_tree(folder / "data")
+    split = assign(build_manifest(data, workers=1), "official", seed=2)
+    split["validation"] = split["train"][::2]
+    keras.utils.set_random_seed(1)
+    full = build(64, None)
+    trained = keras.Model(full.input, {k: full.output[k] for k in ("probabilities", "mask")})
+    info = export(trained, data, split, folder, folder / "out" / "model.h5", {"protocol": "official"})
+    return folder / "out", info, full, split
+
+
+def test_model_json_describes_the_file_beside_it(exported):
+    folder, info, _, split = exported
+    content = (folder / "model.h5").read_bytes()
+    assert info == json.loads((folder / "model.json").read_text())
+    assert info["sha256"] == hashlib.sha256(content).hexdigest()
+    assert info["size"] == len(content) < 40_000_000
+    assert info["labels"] == list(LABELS)
+    assert info["input_size"] == 64
+    assert info["training"]["slices"]["train"]["kaggle/glioma"] == sum(i.label == "glioma" for i in split["train"])
+    assert sorted(p.name for p in folder.iterdir()) == ["model.h5", "model.json"]
+
+
+def test_weights_are_float16_without_an_optimizer(exported):
+    kinds = set()
+    with h5py.File(exported[0] / "model.h5") as file:
+        file.visititems(lambda _, node: kinds.add(node.dtype.name) if isinstance(node, h5py.Dataset) else None)
+        assert list(file) == ["model_weights"]
+    assert kinds == {"float16"}
+
+
+def test_plain_keras_loads_it_with_the_trained_weights(exported):
+    folder, _, trained, _ = exported
+    loaded = keras.saving.load_model(folder / "model.h5", compile=False)
+    for name in ("block5_conv3", "class_hidden", "mask_conv2"):
+        expected = trained.get_layer(name).get_weights()[0].astype(np.float16)
+        assert np.array_equal(loaded.get_layer(name).get_weights()[0], expected), name
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+
+
+def test_the_classifier_loads_it_and_knows_training_slices(exported):
+    classifier = Classifier.load(exported[0] / "model.h5")
+    slices = [head(seed, tumor=True)[0] for seed in range(1, 4)]
+    answers = classifier.predict(slices)
+    assert [a.status for a in answers] == ["ok"] * 3
+    assert sum(answers[0].probabilities.values()) == pytest.approx(1.0)
+    photo = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    assert classifier.predict([photo])[0].status == "refused"
+
+
+def test_whitened_features_are_uncorrelated_with_unit_variance():
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(4000, 6)) @ rng.normal(size=(6, 6)) + 5).astype(np.float32)
+    kernel, bias = whitening(features, 4)
+    white = features @ kernel + bias
+    assert white.mean(axis=0) == pytest.approx(np.zeros(4), abs=1e-2)
+    assert np.cov(white.T) == pytest.approx(np.eye(4), abs=2e-2)
+    assert squared_distance(white).mean() == pytest.approx(1.0, abs=1e-2)
+
+
+def test_gate_refuses_one_percent_of_validation():
+    distance = np.random.default_rng(0).chisquare(8, 5000) / 8
+    facts = gate_facts(distance)
+    assert (distance > facts["threshold"]).mean() == pytest.approx(0.01, abs=0.002)
+    score = 1 / (1 + (np.median(distance) / facts["threshold"]) ** facts["sharpness"])
+    assert score == pytest.approx(0.95, abs=0.005)
+
+
+def test_temperature_is_recovered():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=2.0, size=(20000, 4))
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = (rng.random((20000, 1)) > true.cumsum(axis=1)).sum(axis=1)
+    overconfident = calibrate(true, 1 / 2.5)
+    assert fit_temperature(overconfident, truth) == pytest.approx(2.5, rel=0.05)
+
+
+def test_risk_threshold_keeps_the_accepted_answers_right():
+    confidence = np.linspace(0.4, 1.0, 601)
+    probabilities = np.stack([confidence, *[(1 - confidence) / 3] * 3], axis=1)
+    truth = np.where(confidence < 0.7, 1, 0)  # every answer below 0.7 is wrong
+    threshold = risk_threshold(probabilities, truth, 0.02)
+    accepted = confidence >= threshold
+    assert 0.68 <= threshold <= 0.70
+    assert (truth[accepted] != 0).mean() <= 0.02
+    assert risk_threshold(probabilities, np.ones_like(truth), 0.02) == 0.99
+
+
+def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
+    """The smoke run of the README, on slices made here and without the network: prepare, train, load, answer."""
+    data = write_tree(tmp_path / "data", per_class=12)
+    keras.applications.VGG16(include_top=False, weights=None).save_weights(tmp_path / "base.weights.h5")
+    out, manifest = tmp_path / "model.h5", tmp_path / "manifest.csv"
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+
+    def script(name, *arguments):
+        command = [sys.executable, str(ROOT / "scripts" / name), "--data", str(data), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+    script("prepare_data.py", "--out", manifest)
+    options = ["--manifest", manifest, "--run", tmp_path / "run", "--out", out, "--limit", 8, "--precision", "float32"]
+    script("train.py", *options, "--weights", tmp_path / "base.weights.h5", "--protocol", "official")
+    classifier = Classifier.load(out)
+    assert classifier.info["input_size"] == 192
+    assert classifier.info["training"]["protocol"] == "official"
+    assert classifier.predict([head(1)[0]])[0].status in ("ok", "refused")

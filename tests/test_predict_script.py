@@ -1,0 +1,130 @@
+"""scripts/predict.py as other programs call it, on the real model and real slices."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.labels import LABELS
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "tests" / "samples"
+MENINGIOMA = SAMPLES / "meningioma_Te-me_0016.jpg"
+
+
+def predict(*arguments, stdin=b"") -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "scripts" / "predict.py"), *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, cwd=ROOT / "tests")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory) -> Path:
+    """Real slices in a folder and one below it, a photograph-like picture in colour, and a file that is no image."""
+    folder = tmp_path_factory.mktemp("tree")
+    (folder / "below").mkdir()
+    (folder / "below" / "m.jpg").write_bytes(MENINGIOMA.read_bytes())
+    (folder / "n.jpg").write_bytes((SAMPLES / "notumor_Te-no_0021.jpg").read_bytes())
+    colour = np.zeros((120, 160, 3), np.uint8)
+    colour[:, :80, 0], colour[:, 80:, 1] = 220, 180
+    Image.fromarray(colour).save(folder / "photo.png")
+    (folder / "text.txt").write_text("no image")
+    (folder / ".hidden").write_text("not listed")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tree, tmp_path_factory):
+    masks = tmp_path_factory.mktemp("masks")
+    return predict(tree, "--masks", masks), masks
+
+
+def records(done) -> dict[str, dict]:
+    return {r["file"]: r for r in map(json.loads, done.stdout.decode().splitlines())}
+
+
+def test_one_record_per_slice_in_order_and_exit_1_for_an_unreadable_file(run):
+    done, _ = run
+    assert done.returncode == 1
+    assert list(records(done)) == ["below/m.jpg", "n.jpg", "photo.png", "text.txt"]
+    assert [r["status"] for r in records(done).values()] == ["ok", "ok", "refused", "error"]
+
+
+def test_record_of_an_answer(run):
+    record = records(run[0])["below/m.jpg"]
+    assert list(record) == [
+        "file", "slice", "status", "label", "probabilities", "uncertain", "in_distribution", "tumor", "timings_ms", "model",
+    ]  # fmt: skip
+    assert record["label"] == "meningioma"
+    assert list(record["probabilities"]) == list(LABELS)
+    assert sum(record["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert list(record["timings_ms"]) == ["read", "preprocess", "infer", "decide"]
+    assert record["model"] == json.loads((ROOT / "model" / "model.json").read_text())["version"]
+
+
+def test_record_of_a_refusal_and_of_an_error(run):
+    photo, text = records(run[0])["photo.png"], records(run[0])["text.txt"]
+    assert photo["reason"] == "The image is in colour (100% of its pixels); an MRI slice is grey."
+    assert "label" not in photo and "probabilities" not in photo
+    expected = "Expected a PNG, JPEG, WebP, BMP or TIFF image. Received: 8 bytes of something else."
+    assert text["reason"] == expected
+
+
+def test_masks_have_the_inputs_size_one_bit_and_the_tumors_area(run):
+    done, masks = run
+    assert sorted(p.relative_to(masks).as_posix() for p in masks.rglob("*.png")) == ["below/m.png", "n.png"]
+    mask = Image.open(masks / "below" / "m.png")
+    assert (mask.mode, mask.size) == ("1", Image.open(MENINGIOMA).size)
+    tumor = records(done)["below/m.jpg"]["tumor"]
+    assert np.asarray(mask).sum() == tumor["area_px"] > 100
+    x0, y0, x1, y1 = tumor["box"]
+    assert np.asarray(mask)[y0:y1, x0:x1].sum() == tumor["area_px"]
+    assert not np.asarray(Image.open(masks / "n.png")).any()
+
+
+def test_progress_goes_to_stderr(run):
+    assert b"4/4" in run[0].stderr or not run[0].stderr.strip()
+    assert b"4/4" not in run[0].stdout
+
+
+def test_csv_and_standard_input():
+    done = predict("-", "--format", "csv", stdin=MENINGIOMA.read_bytes())
+    assert done.returncode == 0, done.stderr.decode()
+    (row,) = csv.DictReader(io.StringIO(done.stdout.decode()))
+    assert (row["file"], row["status"], row["label"]) == ("-", "ok", "meningioma")
+    assert float(row["meningioma"]) > 0.5
+
+
+def test_table_names_the_file_as_it_was_given():
+    done = predict("samples/notumor_Te-no_0021.jpg", "--format", "table")
+    header, line = done.stdout.decode().splitlines()
+    assert header.split() == ["file", "answer", "probability", "note"]
+    assert line.split()[:2] == ["samples/notumor_Te-no_0021.jpg", "notumor"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: PATH"),
+        (["nowhere.png"], "expected a file, a folder or -. Received: nowhere.png, which does not exist"),
+        (["samples", "--format", "xml"], "invalid choice: 'xml'"),
+    ],
+)
+def test_bad_usage_is_exit_2(arguments, message):
+    done = predict(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.decode()
+    assert done.stdout == b""
+
+
+def test_a_missing_model_is_one_clear_line(tmp_path):
+    done = predict("samples", "--model", tmp_path / "model.h5")
+    assert done.returncode == 1
+    expected = f"predict.py: {tmp_path / 'model.json'}: expected the model's facts as JSON. Received: no such file."
+    assert done.stderr.decode().startswith(expected)
+    assert len(done.stderr.decode().splitlines()) == 1

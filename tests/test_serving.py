@@ -1,0 +1,135 @@
+"""`python app.py` as a process of its own: it starts, says so, ends in order, and says plainly why it cannot start."""
+
+import http.client
+import io
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+from flask import Flask, request
+
+from servers import COMMAND, ROOT, environment, running_server
+from web import serving, settings
+
+
+def run(**changes: str) -> subprocess.CompletedProcess:
+    """Run the server to its end, which must come by itself."""
+    return subprocess.run(COMMAND, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_signal_ends_it_in_order(number):
+    with running_server() as server:
+        server.process.send_signal(number)
+        code = server.process.wait(30)
+        output = server.output()
+    assert code == 0, output
+    assert f"EarlyMed is ready on {server.url}" in output
+    assert "Traceback" not in output
+
+
+def test_port_in_use_is_told_before_the_model_is_loaded():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = run(PORT=str(port), EARLYMED_MODEL="/nowhere/model.h5")
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"Cannot listen on 127.0.0.1, port {port}: Address already in use. Set PORT or HOST to another.\n"
+    )
+
+
+def test_host_that_does_not_exist_is_told():
+    result = run(HOST="no-such-host.invalid")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Cannot listen on no-such-host.invalid, port 0: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_bad_setting_is_told():
+    result = run(PORT="http")
+    assert (result.returncode, result.stderr) == (2, "PORT: expected a whole number, 0 to 65535. Received: 'http'.\n")
+
+
+def test_missing_model_is_told_in_one_line():
+    result = run(EARLYMED_MODEL="/nowhere/model.h5")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("/nowhere/model.")
+    assert "no such file" in line
+
+
+# --- waitress around a small app, in this process
+
+
+@pytest.fixture
+def echo():
+    """A server that answers with the size of what it was sent; gives its port."""
+    app = Flask(__name__)
+    app.config.from_mapping(settings.defaults() | {"MAX_CONTENT_LENGTH": 3_000_000})
+
+    @app.post("/")
+    def size():
+        return f"{len(request.get_data())} bytes"
+
+    @app.get("/large")
+    def large():
+        return bytes(5_000_000)
+
+    listener = serving.listen("127.0.0.1", 0)
+    thread = threading.Thread(target=serving.serve, args=(app, listener), daemon=True)
+    thread.start()
+    return listener.getsockname()[1]
+
+
+def post(port: int, body, **headers) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("POST", "/", body=body, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2_999_999, 3_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_up_to_the_limit_arrives_whole(echo, size, chunked):
+    body = io.BytesIO(bytes(size)) if chunked else bytes(size)
+    assert post(echo, body) == (200, f"{size} bytes")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_client_that_sends_too_much_hears_why(echo, chunked):
+    body = io.BytesIO(bytes(20_000_000)) if chunked else bytes(20_000_000)
+    assert post(echo, body)[0] == 413
+
+
+def test_server_makes_no_temporary_file(echo, monkeypatch):
+    made = []
+    monkeypatch.setattr("waitress.buffers.TempfileBasedBuffer.__init__", lambda *args: made.append(args))
+    assert post(echo, bytes(2_000_000)) == (200, "2000000 bytes")
+    with urllib.request.urlopen(f"http://127.0.0.1:{echo}/large", timeout=30) as response:
+        assert len(response.read()) == 5_000_000
+    assert made == []
+
+
+def test_body_forgets_what_is_past_its_limit():
+    body = serving.Body(limit=10)
+    body.append(b"0123456789")
+    assert (len(body), body.getfile().read()) == (10, b"0123456789")
+    body.append(b"0")
+    assert (len(body), body.getfile().read()) == (11, b"")
+
+
+@pytest.mark.parametrize(("host", "url"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")])
+def test_address(host, url):
+    try:
+        listener = serving.listen(host, 0)
+    except OSError as error:
+        pytest.skip(f"no {host} here: {error}")
+    with listener:
+        assert serving.address(listener) == f"{url}{listener.getsockname()[1]}"

@@ -1,0 +1,1 @@
+"""What app.py needs around HTTP: settings, errors, a request's answers, the server."""

@@ -1,0 +1,57 @@
+"""Requests that get no answer: what a program is told (status, code), what a person is told."""
+
+import logging
+from collections.abc import Mapping
+
+from werkzeug.exceptions import HTTPException
+
+from model.reading import EmptyFile, ReadError, UnsupportedFormat
+
+STATUS_OF = {EmptyFile: 400, UnsupportedFormat: 415}  # any other ReadError is 422
+TITLES = {
+    400: "No image to analyze",
+    404: "Page not found",
+    413: "That is too much at once",
+    415: "This kind of file is not read",
+    422: "This file cannot be read",
+    500: "Something went wrong on our side",
+    503: "Busy at the moment",
+}
+
+log = logging.getLogger("earlymed")
+
+
+class RequestError(Exception):
+    """A request that gets no answer.
+
+    Attributes:
+        status: of HTTP.
+        code: for programs; stays the same when the wording changes.
+        message: for people. Never a path, a traceback or the text of an unforeseen exception.
+        headers: further ones, such as Retry-After.
+    """
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None):
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, dict(headers or {})
+
+    @property
+    def title(self) -> str:
+        return TITLES.get(self.status, "This did not work")
+
+
+def as_request_error(error: Exception, max_bytes: int) -> RequestError:
+    """Any exception as a RequestError; one that nobody foresaw is logged and told as no more than that."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, ReadError):
+        return RequestError(STATUS_OF.get(type(error), 422), error.code, str(error))
+    if not isinstance(error, HTTPException):
+        log.error("A request failed", exc_info=error)
+        return RequestError(500, "internal_error", "A fault of this program kept the image from being analyzed.")
+    if error.code == 413:
+        return RequestError(413, "too_large", f"Expected at most {max_bytes / 2**20:.3g} MB in all. Received: more.")
+    if error.code == 404:
+        return RequestError(404, "not_found", "There is nothing at this address.")
+    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return RequestError(error.code, error.name.lower().replace(" ", "_"), error.description, headers)

@@ -1,0 +1,92 @@
+"""Waitress around the app: one listening socket, uploads kept off the disk, an orderly end."""
+
+import io
+import signal
+import socket
+import sys
+
+import waitress
+from flask import Flask
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+
+DRAIN_LIMIT = 2**30  # bytes of an oversize body that are read and dropped, so that the client hears why; then it is cut
+NEVER = 2**62  # answers carry the picture; waitress would put large ones into temporary files
+
+
+class Body:
+    """A request's body in memory. It counts every byte, but keeps none once there are more than `limit`.
+
+    Waitress spools large bodies to temporary files. A scan must not touch the disk, and a body past the limit is
+    refused by the app whatever it holds.
+    """
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.size = 0
+        self.file = io.BytesIO()
+
+    def __len__(self) -> int:
+        return self.size
+
+    def append(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size <= self.limit:
+            self.file.write(data)
+        elif self.file.getbuffer().nbytes:
+            self.file = io.BytesIO()
+
+    def getfile(self) -> io.BytesIO:
+        self.file.seek(0)
+        return self.file
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Parser(HTTPRequestParser):
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.body_rcv is not None:
+            self.body_rcv.buf = Body(self.adj.inbuf_overflow)
+
+
+class Channel(HTTPChannel):
+    parser_class = Parser
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Opened before the model is loaded, so that a port in use is told at once.
+
+    Raises:
+        OSError: the port is in use or not allowed, or the host is not an address of this computer.
+    """
+    family, *_ = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server((host, port), family=family)
+
+
+def stop_on_signals() -> None:
+    """Ctrl-C and SIGTERM end the process with exit code 0, also while the model is still being loaded."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+def address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: Flask, listener: socket.socket) -> None:
+    """Answer requests until a signal comes; answers in work get five seconds to end."""
+    server = waitress.create_server(
+        app,
+        sockets=[listener],
+        ident=None,
+        # Room for all who work or wait, and a few more who hear at once that it is busy or healthy.
+        threads=app.config["MAX_CONCURRENT"] + app.config["MAX_WAITING"] + 4,
+        inbuf_overflow=app.config["MAX_CONTENT_LENGTH"],
+        outbuf_overflow=NEVER,
+        max_request_body_size=DRAIN_LIMIT,
+    )
+    server.channel_class = Channel
+    server.run()
