@@ -88,6 +88,7 @@ class Classifier:
 
     def _predict_batch(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
         started = time.perf_counter()
+        refusals = [look(pixels) for pixels in slices]
         prepared = [preprocess(pixels, self._size) for pixels in slices]
         batch = np.stack([image for image, _ in prepared])[..., None].repeat(3, axis=-1)
         preprocessed = time.perf_counter()
@@ -95,9 +96,9 @@ class Classifier:
         inferred = time.perf_counter()
         scores = self._gate.in_distribution(outputs["gate"])
         answers = [
-            self._decide(pixels, frame, float(score), *rows)
-            for pixels, (_, frame), score, *rows in zip(
-                slices, prepared, scores, outputs["probabilities"], outputs["mask"], outputs["evidence"], strict=True
+            self._decide(refusal, frame, float(score), *rows)
+            for refusal, (_, frame), score, *rows in zip(
+                refusals, prepared, scores, outputs["probabilities"], outputs["mask"], outputs["evidence"], strict=True
             )
         ]
         share = 1000.0 / len(slices)
@@ -110,8 +111,8 @@ class Classifier:
             answer.timings_ms.update(timings)
         return answers
 
-    def _decide(self, pixels, frame: Frame, score: float, probabilities, mask, evidence) -> Prediction:
-        refusal = look(pixels) or (NOT_BRAIN_MRI if score < 0.5 else None)
+    def _decide(self, refusal: str | None, frame: Frame, score: float, probabilities, mask, evidence) -> Prediction:
+        refusal = refusal or (NOT_BRAIN_MRI if score < 0.5 else None)
         if refusal:
             empty = np.zeros((frame.height, frame.width), bool)
             return Prediction("refused", min(score, 0.49), empty, reason=refusal, frame=frame)

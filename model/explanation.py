@@ -24,7 +24,7 @@ def tumor_mask(probability: np.ndarray, frame: Frame) -> np.ndarray:
     components, _ = ndimage.label(mask)
     areas = np.bincount(components.ravel())
     areas[0] = 0
-    smallest = max(4.0, MIN_AREA_FRACTION * frame.square[2] ** 2, 0.05 * areas.max())
+    smallest = max(4.0, MIN_AREA_FRACTION * frame.side**2, 0.05 * areas.max())
     return (areas >= smallest)[components]
 
 

@@ -46,9 +46,9 @@ def look(pixels: np.ndarray) -> str | None:
         return f"The image is too small: expected at least {MIN_SIDE} x {MIN_SIDE} pixels, received {width} x {height}."
     if max(height, width) > MAX_ASPECT * min(height, width):
         return f"The image is a strip: expected sides within 1 to {MAX_ASPECT:.0f}, received {width} x {height} pixels."
-    full = float(np.iinfo(pixels.dtype).max) if pixels.dtype == np.uint8 else _spread(pixels, 0, 100)
     colours = pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] >= 3 else None
-    if full == 0 or _spread(pixels if colours is None else colours, 1, 99) < MIN_CONTRAST * full:
+    full = 255.0 if pixels.dtype == np.uint8 else _spread(pixels, 0, 99.9)
+    if full == 0 or _spread(_shown(pixels), 1, 99) < MIN_CONTRAST * full:
         return "The image is blank: it shows next to no contrast."
     if colours is not None:
         spread = (colours.max(axis=2).astype(np.float32) - colours.min(axis=2)) / full
@@ -56,6 +56,13 @@ def look(pixels: np.ndarray) -> str | None:
         if share > MAX_COLOURED_SHARE:
             return f"The image is in colour ({share:.0%} of its pixels); an MRI slice is grey."
     return None
+
+
+def _shown(pixels: np.ndarray) -> np.ndarray:
+    """Without alpha, and black where alpha hides it."""
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return pixels
+    return np.where(pixels[..., -1:] > 0, pixels[..., :-1], 0)
 
 
 def _spread(pixels: np.ndarray, low: float, high: float) -> float:

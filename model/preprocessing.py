@@ -33,24 +33,29 @@ class Frame:
     box: tuple[int, int, int, int]
 
     @property
-    def square(self) -> tuple[int, int, int]:
-        """(x0, y0, side) of the padded square in input pixels; it may reach past the input."""
+    def side(self) -> int:
+        """Of the square that the box is padded to, in input pixels."""
         x0, y0, x1, y1 = self.box
-        side = max(x1 - x0, y1 - y0)
-        return x0 - (side - (x1 - x0)) // 2, y0 - (side - (y1 - y0)) // 2, side
+        return max(x1 - x0, y1 - y0)
 
     def to_input(self, values: np.ndarray) -> np.ndarray:
         """Lay a square map (n, n) over the input; returns float32 (height, width), 0 outside the cropped box."""
-        x0, y0, side = self.square
-        resized = np.asarray(Image.fromarray(np.asarray(values, np.float32)).resize((side, side), Image.BILINEAR))
-        bx0, by0, bx1, by1 = self.box
+        x0, y0, x1, y1 = self.box
+        width, height, scale = x1 - x0, y1 - y0, len(values) / self.side
+        left, top = (self.side - width) / 2 * scale, (self.side - height) / 2 * scale
+        part = (left, top, left + width * scale, top + height * scale)
+        resized = Image.fromarray(np.asarray(values, np.float32)).resize((width, height), Image.BILINEAR, box=part)
         out = np.zeros((self.height, self.width), np.float32)
-        out[by0:by1, bx0:bx1] = resized[by0 - y0 : by1 - y0, bx0 - x0 : bx1 - x0]
+        out[y0:y1, x0:x1] = np.asarray(resized)
         return out
 
     def from_input(self, values: np.ndarray, size: int) -> np.ndarray:
         """The inverse of `to_input`: crop, pad and resize a map of the input's size (a mask, say) to (size, size)."""
-        return _square_resize(np.asarray(values, np.float32), self, size)
+        return _square_resize(self.crop(np.asarray(values, np.float32)), size)
+
+    def crop(self, values: np.ndarray) -> np.ndarray:
+        x0, y0, x1, y1 = self.box
+        return values[y0:y1, x0:x1]
 
 
 def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
@@ -68,10 +73,7 @@ def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
     """
     grey = to_grey(pixels)
     frame = Frame(*grey.shape, find_box(grey))
-    x0, y0, x1, y1 = frame.box
-    windowed = grey.copy()
-    windowed[y0:y1, x0:x1] = window(grey[y0:y1, x0:x1])
-    return np.clip(_square_resize(windowed, frame, size), 0.0, 1.0), frame
+    return np.clip(_square_resize(window(frame.crop(grey)), size), 0.0, 1.0), frame
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:
@@ -84,7 +86,7 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
     alpha = None
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
         opaque = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1.0
-        alpha = pixels[..., -1].astype(np.float32) / opaque
+        alpha = np.nan_to_num(pixels[..., -1].astype(np.float32) / opaque, posinf=1.0)
         pixels = pixels[..., :-1]
     grey = pixels.astype(np.float32)
     if grey.ndim == 3:
@@ -111,8 +113,10 @@ def find_box(grey: np.ndarray) -> tuple[int, int, int, int]:
     low, high = np.percentile(small, (0.5, 99.5))
     if high <= low:
         return whole
-    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
-    foreground = np.abs(small - np.median(border)) > FOREGROUND_LEVEL * (high - low)
+    margin, behind = np.median(_ring(small, 0, 1)), np.median(_ring(small, 1, 8))
+    if abs(margin - behind) > FOREGROUND_LEVEL * (high - low):  # a thin frame on the very edge
+        margin = behind
+    foreground = np.abs(small - margin) > FOREGROUND_LEVEL * (high - low)
     foreground = ndimage.binary_opening(foreground, np.ones((3, 3), bool))
     components, count = ndimage.label(foreground)
     if count == 0:
@@ -137,10 +141,21 @@ def window(grey: np.ndarray) -> np.ndarray:
     return np.clip((grey - low) / (high - low), 0.0, 1.0).astype(np.float32)
 
 
-def _square_resize(values: np.ndarray, frame: Frame, size: int) -> np.ndarray:
-    """Crop the frame's box, pad it with 0 to its square, resize with Pillow's area-aware (antialiased) bilinear filter."""
-    bx0, by0, bx1, by1 = frame.box
-    x0, y0, side = frame.square
-    square = np.zeros((side, side), np.float32)
-    square[by0 - y0 : by1 - y0, bx0 - x0 : bx1 - x0] = values[by0:by1, bx0:bx1]
-    return np.asarray(Image.fromarray(square).resize((size, size), Image.BILINEAR))
+def _square_resize(values: np.ndarray, size: int) -> np.ndarray:
+    """Resize so that the longer side is `size`, with Pillow's area-aware (antialiased) bilinear filter; pad with 0."""
+    scale = size / max(values.shape)
+    height, width = (max(1, round(n * scale)) for n in values.shape)
+    resized = Image.fromarray(np.ascontiguousarray(values)).resize((width, height), Image.BILINEAR)
+    top, left = (size - height) // 2, (size - width) // 2
+    out = np.zeros((size, size), np.float32)
+    out[top : top + height, left : left + width] = np.asarray(resized)
+    return out
+
+
+def _ring(values: np.ndarray, first: int, end: int) -> np.ndarray:
+    """The values at a distance of `first` to `end` - 1 from the border; all of them in an image too small for that."""
+    height, width = values.shape
+    rows, columns = np.arange(height), np.arange(width)
+    distance = np.minimum(np.minimum(rows, rows[::-1])[:, None], np.minimum(columns, columns[::-1]))
+    chosen = (distance >= first) & (distance < end)
+    return values[chosen] if chosen.any() else values

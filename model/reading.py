@@ -8,7 +8,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 PILLOW_FORMATS = {*FORMATS, "MPO"}  # a JPEG that holds further pictures, as some cameras write it: the first is read
-MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")  # what cannot be opened in spite of these is damaged
+MAGICS = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+)  # what cannot be opened in spite of these is damaged
 MAX_PIXELS = 64_000_000
 
 

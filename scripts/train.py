@@ -1,6 +1,7 @@
 """Train the network by transfer learning and save model.h5 with its model.json. A killed run resumes when called again."""
 
 import argparse
+import json
 import os
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ import numpy as np
 
 from model.labels import LABELS
 from model.training import recipe
-from model.training.dataset import assign, load_manifest
+from model.training.dataset import Item, assign, load_manifest
 from model.training.export import export
 from model.training.fit import fit, smoke
 
@@ -37,7 +38,7 @@ def main() -> int:
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
     items = load_manifest(args.manifest)
-    split = assign(items, args.protocol, args.seed, args.hold_out)
+    split = remembered(args.run / "split.json", items) or assign(items, args.protocol, args.seed, args.hold_out)
     stages, samples = recipe.STAGES, recipe.EPOCH_SAMPLES
     if args.limit:
         order = np.random.default_rng(args.seed)
@@ -49,6 +50,7 @@ def main() -> int:
         stages = tuple(replace(s, epochs=e) for s, e in zip(stages, args.epochs, strict=True))
     if not any(i.label in LABELS for i in split["validation"]) or not split["train"]:
         parser.error(f"expected slices of known class to train and to validate on. Received: {len(items)} slices in all")
+    remember(args.run / "split.json", split)
     print({name: len(chosen) for name, chosen in split.items()}, flush=True)
 
     trained = fit(args.data, split["train"], split["validation"], args.run, args.weights, args.seed, stages, samples)
@@ -62,6 +64,24 @@ def main() -> int:
     }
     export(trained, args.data, split, args.run, args.out, facts)
     return 0
+
+
+def remember(file: Path, split: dict[str, list[Item]]) -> None:
+    """Keep which slice is on which side: a resumed run must not validate on what it has trained on."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({i.path: name for name, items in split.items() for i in items}))
+
+
+def remembered(file: Path, items: list[Item]) -> dict[str, list[Item]] | None:
+    """The split that this run was started with, or None for a new run."""
+    if not file.is_file():
+        return None
+    sides = json.loads(file.read_text())
+    split = {name: [] for name in ("train", "validation", "testing", "held_out")}
+    for item in items:
+        if item.path in sides:
+            split[sides[item.path]].append(item)
+    return split
 
 
 if __name__ == "__main__":

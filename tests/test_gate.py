@@ -63,9 +63,7 @@ def test_a_slice_may_pass(pixels):
             "The image is too small: expected at least 48 x 48 pixels, received 47 x 300.",
             id="narrow",
         ),
-        pytest.param(
-            noise(1, 1), "The image is too small: expected at least 48 x 48 pixels, received 1 x 1.", id="one pixel"
-        ),
+        pytest.param(noise(1, 1), "The image is too small: expected at least 48 x 48 pixels, received 1 x 1.", id="one pixel"),
         pytest.param(
             noise(50, 201),
             "The image is a strip: expected sides within 1 to 4, received 201 x 50 pixels.",
@@ -78,30 +76,33 @@ def test_a_slice_may_pass(pixels):
         ),
         pytest.param(np.zeros((64, 64), np.uint8), BLANK, id="black"),
         pytest.param(np.full((64, 64), 255, np.uint8), BLANK, id="white"),
-        pytest.param(np.full((64, 64, 3), (200, 30, 30), np.uint8) // 100 * 100, "The image is in colour", id="red"),
         pytest.param(noise(low=100, high=103), BLANK, id="three levels"),
         pytest.param(np.full((64, 64), 900, np.uint16), BLANK, id="16 bit constant"),
         pytest.param(np.full((64, 64), 0.5, np.float32), BLANK, id="float constant"),
         pytest.param(np.dstack([np.full((64, 64), 80, np.uint8)] * 3), BLANK, id="grey in rgb"),
         pytest.param(coloured(0.25), "The image is in colour (25% of its pixels); an MRI slice is grey.", id="quarter"),
-        pytest.param(noise(channels=3), "The image is in colour", id="coloured noise"),
         pytest.param(
-            np.dstack([coloured(1.0), np.full((64, 64), 255, np.uint8)]) + noise(high=2)[..., None],
-            "The image is in colour",
+            np.full((64, 64, 3), (200, 30, 30), np.uint8),
+            "The image is in colour (100% of its pixels); an MRI slice is grey.",
+            id="red",
+        ),
+        pytest.param(
+            np.dstack([coloured(0.5), np.full((64, 64), 255, np.uint8)]),
+            "The image is in colour (50% of its pixels); an MRI slice is grey.",
             id="rgba",
         ),
-        pytest.param(noise(channels=3, dtype=np.uint16) * 257, "The image is in colour", id="16 bit"),
+        pytest.param(
+            coloured(0.5).astype(np.uint16) * 257,
+            "The image is in colour (50% of its pixels); an MRI slice is grey.",
+            id="16 bit",
+        ),
     ],
 )
 def test_what_cannot_be_a_slice_is_told(pixels, reason):
-    if reason == "The image is in colour":
-        received = look(pixels)
-        assert received == BLANK if np.ptp(pixels) == 0 else received.startswith(reason + " (")
-    else:
-        assert look(pixels) == reason
+    assert look(pixels) == reason
 
 
-# BUG (reported): the alpha channel counts as contrast, and what it hides does too.
+# Neither the alpha channel nor what it hides is contrast.
 @pytest.mark.parametrize(
     "pixels",
     [
@@ -115,7 +116,7 @@ def test_a_blank_image_with_alpha_is_blank(pixels):
     assert look(pixels) == BLANK
 
 
-# BUG (reported): one hot pixel sets the range that the contrast of a wide type is measured against.
+# One hot pixel must not set the range that the contrast of a wide type is measured against.
 def test_a_hot_pixel_does_not_make_a_16_bit_slice_blank():
     pixels = noise(high=800, dtype=np.uint16)
     pixels[0, 0] = 65535

@@ -30,7 +30,7 @@ def test_outputs_have_their_shapes_and_ranges(network, images):
         "probabilities": (4,),
         "mask": (32, 32, 1),
         "evidence": (4, 4, 4),
-        "features": (1280,),
+        "features": (256,),
     }
     assert outputs["probabilities"].sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     assert outputs["mask"].min() >= 0

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 from model.labels import LABELS
 from model.preprocessing import preprocess, to_grey
@@ -124,10 +125,12 @@ def assign(items: Iterable[Item], protocol: str, seed: int, hold_out: Iterable[s
     """
     if protocol not in ("leakfree", "official"):
         raise ValueError(f"Expected protocol 'leakfree' or 'official'. Received: {protocol!r}")
+    hold_out = set(hold_out)
     items = [i for i in items if not i.error and i.label]
+    units = _units(items)
     testing_groups = {i.group for i in items if i.split == "Testing"}
     split = {"train": [], "validation": [], "testing": [], "held_out": []}
-    for item in items:
+    for item, unit in zip(items, units, strict=True):
         if item.split == "Testing":
             split["testing"].append(item)
         elif item.source in hold_out:
@@ -135,10 +138,31 @@ def assign(items: Iterable[Item], protocol: str, seed: int, hold_out: Iterable[s
         elif protocol == "leakfree" and (item.testing_twin or item.group in testing_groups):
             continue
         else:
-            unit = item.patient or str(item.group)
             draw = int.from_bytes(hashlib.sha256(f"{seed}:{unit}".encode()).digest()[:8], "big") / 2**64
             split["validation" if draw < VALIDATION_FRACTION else "train"].append(item)
     return split
+
+
+def _units(items: list[Item]) -> list[str]:
+    """What must stay on one side, by item: all that share a group or a patient, directly or through others.
+
+    A unit is named by its smallest hash, not by a group's number, which other sources shift.
+    """
+    keys: dict = {}
+    links = [
+        (row, keys.setdefault(key, len(keys)))
+        for row, item in enumerate(items)
+        for key in [("group", item.group), ("patient", item.patient)]
+        if key[1] != ""
+    ]
+    rows, columns = np.array(links or np.empty((0, 2)), int).T
+    size = len(items) + len(keys)
+    graph = sparse.csr_matrix((np.ones(len(rows), bool), (rows, columns + len(items))), shape=(size, size))
+    component = groups(graph)[: len(items)]
+    names: dict[int, str] = {}
+    for item, c in zip(items, component, strict=True):
+        names[c] = min(names.get(c, item.sha256), item.sha256)
+    return [names[c] for c in component]
 
 
 def save_manifest(items: Iterable[Item], path: Path) -> None:
@@ -176,11 +200,11 @@ def load_arrays(data: Path, items: list[Item], size: int, workers: int = 2) -> t
 def _load(data: Path, item: Item, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     image, frame = preprocess(read((data / item.path).read_bytes())[0], size)
     mask = np.zeros((size, size), np.float32)
+    known = item.label == "notumor"
     if item.mask:
         pixels = to_grey(read((data / item.mask).read_bytes())[0])
         if pixels.shape == (frame.height, frame.width):
-            mask = frame.from_input(pixels > pixels.max() / 2, size)
-    known = bool(item.mask) or item.label == "notumor"
+            mask, known = frame.from_input(pixels > pixels.max() / 2, size), True
     return np.round(image * 255).astype(np.uint8), np.round(mask * 255).astype(np.uint8), known
 
 

@@ -18,7 +18,9 @@ from model.training.dataset import ANY_TUMOR, Item
 from model.training.fit import Arrays
 from model.training.network import GATE_DIMENSIONS, build, with_gate
 
-FALSE_REFUSALS = 0.01  # of validation slices, where the gate's threshold is set
+FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
+GATE_SLACK = 1.25  # a new scanner's slices lie further out than those of the scanners that were seen
+MIN_DEVIATION = 0.01  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
 ACCEPTED_RISK = 0.02  # share of wrong answers among those not called uncertain, on validation
 FORMAT_VERSION = "1"
@@ -76,22 +78,22 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
 
 
 def whitening(features: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (d, k) and bias (k,) that make the features' k leading components uncorrelated with unit variance.
+    """Kernel (d, k) and bias (k,) that make the k leading components of the standardized features white.
 
     Components that hardly vary (few slices, dead features) would only magnify rounding; theirs are 0.
     """
-    mean = features.mean(axis=0)
-    _, singular, axes = np.linalg.svd(features - mean, full_matrices=False)
+    mean, scale = features.mean(axis=0), features.std(axis=0) + MIN_DEVIATION
+    _, singular, axes = np.linalg.svd((features - mean) / scale, full_matrices=False)
     deviation = singular / np.sqrt(len(features) - 1)
     used = int((deviation[:dimensions] > 1e-3 * deviation[0]).sum())
     kernel = np.zeros((features.shape[1], dimensions), np.float32)
-    kernel[:, :used] = axes[:used].T / deviation[:used]
+    kernel[:, :used] = axes[:used].T / scale[:, None] / deviation[:used]
     return kernel, -mean @ kernel
 
 
 def gate_facts(distance: np.ndarray) -> dict[str, float]:
     """Threshold and sharpness from the validation slices' distances, see `gate.Gate`."""
-    threshold = float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
+    threshold = GATE_SLACK * float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
     sharpness = np.log(TYPICAL_SCORE / (1.0 - TYPICAL_SCORE)) / np.log(threshold / np.median(distance))
     return {"threshold": round(threshold, 5), "sharpness": round(float(sharpness), 5)}
 

@@ -28,12 +28,14 @@ class Arrays:
 
     @classmethod
     def load(cls, data: Path, items: list[Item], size: int, cache: Path) -> "Arrays":
-        """Preprocess, or take what an earlier start of the same run has preprocessed."""
+        """Preprocess, or take what an earlier start of the same run has preprocessed of the same slices."""
+        hashes = np.array([i.sha256 for i in items])
         if cache.is_file():
             with np.load(cache) as saved:
-                return cls(items, saved["images"], saved["masks"], saved["has_mask"])
+                if np.array_equal(saved["hashes"], hashes):
+                    return cls(items, saved["images"], saved["masks"], saved["has_mask"])
         arrays = cls(items, *load_arrays(data, items, size))
-        np.savez(cache, images=arrays.images, masks=arrays.masks, has_mask=arrays.has_mask)
+        np.savez(cache, images=arrays.images, masks=arrays.masks, has_mask=arrays.has_mask, hashes=hashes)
         return arrays
 
 

@@ -20,9 +20,9 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     grey = to_grey(pixels)
     cropped = Image.fromarray(grey).crop(find_box(grey))
     values = np.asarray(cropped.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.BILINEAR)).ravel()
-    values = values - values.mean()
-    norm = np.linalg.norm(values)
-    return values / norm if norm > 1e-6 else np.zeros_like(values)
+    centred = values - values.mean(dtype=np.float64)
+    norm = np.linalg.norm(centred)
+    return (centred / norm if norm > 1e-6 * np.linalg.norm(values) else np.zeros_like(values)).astype(np.float32)
 
 
 def twins(thumbnails: np.ndarray, threshold: float = TWIN_COSINE) -> sparse.csr_matrix:

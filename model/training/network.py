@@ -3,7 +3,7 @@
     input [0, 1] -> VGG16 -+-> block5 -> Dense 256 -> evidence per class and place -> mean -> softmax    "probabilities"
                            |                            (the class activation map itself)               "evidence"
                            +-> block2..5 -> small feature-pyramid decoder -> sigmoid                    "mask"
-                           +-> pooled block3..5 -> whitening, fitted after training                     "gate"
+                           +-> pooled block3 -> whitening, fitted after training                        "gate"
 
 VGG16: Simonyan & Zisserman, arXiv:1409.1556. The class map follows Zhou et al., arXiv:1512.04150, where the map is what the
 pooling averages; the second pooling, weighted by a learned attention, follows Ilse et al., arXiv:1802.04712, so that a small
@@ -18,7 +18,7 @@ from keras import layers
 from model.labels import LABELS
 
 GATE_DIMENSIONS = 128
-FEATURE_BLOCKS = ("block3_conv3", "block4_conv3", "block5_conv3")
+GATE_LAYER = "block3_conv3"  # early texture: deeper layers know the training sources too well, and refuse new scanners
 HEAD_UNITS = 256
 
 
@@ -33,7 +33,7 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     Returns:
         A functional model from float32 (n, size, size, 3) in [0, 1] to a dict of float32 outputs: `probabilities` (n, 4),
         `mask` (n, size / 2, size / 2, 1), `evidence` (n, size / 16, size / 16, 4) whose mean is the logit of each class, and
-        `features` (n, 1280), the pooled features that the gate is fitted on.
+        `features` (n, 256), the pooled features that the gate is fitted on.
 
     Raises:
         ValueError: for another size, or when the weights are not of a VGG16 without top.
@@ -42,7 +42,7 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
         raise ValueError(f"The size must be a multiple of 16, at least 64. Received: {size}")
     inputs = keras.Input((size, size, 3), name="slice")
     base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=weights and str(weights))
-    block = {name: base.get_layer(name).output for name in ("block2_conv2", *FEATURE_BLOCKS)}
+    block = {name: base.get_layer(name).output for name in ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")}
 
     # Decoder: the tumor's mask at half the input's side.
     top = layers.Conv2D(96, 1, activation="relu", name="mask_lateral5")(block["block5_conv3"])
@@ -66,8 +66,7 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     logits = layers.GlobalAveragePooling2D(dtype="float32", name="logits")(evidence)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
 
-    pooled = [layers.GlobalAveragePooling2D(dtype="float32", name=f"{n}_mean")(block[n]) for n in FEATURE_BLOCKS]
-    features = layers.Concatenate(dtype="float32", name="features")(pooled)
+    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(block[GATE_LAYER])
     outputs = {"probabilities": probabilities, "mask": mask, "evidence": evidence, "features": features}
     return keras.Model(inputs, outputs, name="earlymed")
 

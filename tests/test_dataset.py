@@ -1,0 +1,544 @@
+"""The manifest of a small tree, what it says of the leak, and the splits made from it."""
+
+import csv
+import hashlib
+import io
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from model.training.dataset import (
+    Item,
+    assign,
+    build_manifest,
+    find_items,
+    leak_figures,
+    load_arrays,
+    load_manifest,
+    save_manifest,
+)
+
+ROOT = Path(__file__).parents[1]
+SIDE = 80
+BRAIN = (8, 4, 72, 76)
+
+
+def slice_of(seed, side=SIDE, box=BRAIN):
+    """A smooth random head on a black margin, uint8."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), side / 20)
+    y, x = np.mgrid[:side, :side] + 0.5
+    x0, y0, x1, y1 = box
+    inside = ((2 * x - x0 - x1) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 <= 1
+    noise = (noise - noise[inside].min()) / np.ptp(noise[inside])
+    return np.where(inside, 50 + 150 * noise, 0).astype(np.uint8)
+
+
+def encoded(pixels, format="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format)
+    return buffer.getvalue()
+
+
+def put(root, path, content):
+    """Write bytes, or pixels in the format of the name."""
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not isinstance(content, bytes):
+        content = encoded(content, {".jpg": "JPEG", ".png": "PNG"}[file.suffix])
+    file.write_bytes(content)
+    return content
+
+
+def tumor(x0=30, y0=30, x1=50, y1=45, side=SIDE):
+    mask = np.zeros((side, side), bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+TRAINING, TESTING = "brain_tumor_mri/Training", "brain_tumor_mri/Testing"
+LGG_A, LGG_B = "TCGA_CS_4941", "TCGA_DU_5851"
+
+
+def write_tree(root):
+    """Every source in small: 18 images, one of them unreadable, three twins of Testing images outside it."""
+    put(root, f"{TRAINING}/glioma/Tr-gl_0.jpg", slice_of(0))
+    put(root, f"{TRAINING}/glioma/Tr-gl_1.png", slice_of(1))
+    put(root, f"{TRAINING}/meningioma/Tr-me_0.jpg", encoded(slice_of(2), "PNG"))  # a PNG, whatever its name
+    put(root, f"{TRAINING}/notumor/Tr-no_0.jpg", b"not an image at all")
+    put(root, f"{TRAINING}/notumor/Tr-no_1.jpg", slice_of(3))
+    put(root, f"{TRAINING}/notumor/notes.txt", b"not listed")
+    put(root, f"{TRAINING}/pituitary/Tr-pi_0.jpg", slice_of(4))
+    put(root, f"{TESTING}/glioma/Te-gl_0.jpg", slice_of(1)[:, ::-1])  # of Tr-gl_1
+    put(root, f"{TESTING}/glioma/Te-gl_1.jpg", slice_of(5))
+    put(root, f"{TESTING}/notumor/Te-no_0.jpg", np.pad((slice_of(3) * 0.8).astype(np.uint8), 10))  # of Tr-no_1
+    put(root, f"{TESTING}/notumor/Te-no_1.jpg", slice_of(6))
+    put(root, "tumor_masks/Training/glioma/Tr-gl_0.png", tumor())
+    put(root, "br35h_tumor/y0.jpg", slice_of(7))
+    put(root, "br35h_tumor/y1.jpg", slice_of(6))  # of Te-no_1
+    put(root, "healthy_t1/h0.jpg", slice_of(8))
+    put(root, "healthy_t1/h1.jpg", slice_of(8)[:, ::-1])
+    put(root, f"tcga_lgg/images/{LGG_A}_19960909_11_flair.jpg", slice_of(9))
+    put(root, f"tcga_lgg/images/{LGG_A}_19960909_11_t1post.jpg", slice_of(10))
+    put(root, f"tcga_lgg/images/{LGG_B}_19950428_1_flair.jpg", slice_of(11))
+    put(root, f"tcga_lgg/images/{LGG_B}_19950428_2_flair.jpg", slice_of(12, box=(30, 30, 50, 50)))
+    put(root, f"tcga_lgg/masks/{LGG_A}_19960909_11.png", tumor())
+    put(root, f"tcga_lgg/masks/{LGG_B}_19950428_1.png", tumor(0, 0, 0, 0))
+    put(root, f"tcga_lgg/masks/{LGG_B}_19950428_2.png", tumor(0, 0, 0, 0))
+    return root
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return write_tree(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def manifest(tree):
+    return build_manifest(tree)
+
+
+def by_name(items):
+    return {Path(item.path).name: item for item in items}
+
+
+def item(number, *, split="Training", label="glioma", source="kaggle", group=None, **changes):
+    """An item of a manifest that need not exist."""
+    name = f"{source}/{split}/{number}.png"
+    group = number if group is None else group
+    return Item(name, source, split, label, 64, 64, hashlib.sha256(name.encode()).hexdigest(), group, **changes)
+
+
+def paths(items):
+    return {i.path for i in items}
+
+
+# manifest
+
+
+def test_every_image_is_listed_with_source_split_and_label(manifest):
+    assert Counter((i.source, i.split, i.label) for i in manifest) == {
+        ("kaggle", "Training", "glioma"): 2,
+        ("kaggle", "Training", "meningioma"): 1,
+        ("kaggle", "Training", "notumor"): 2,
+        ("kaggle", "Training", "pituitary"): 1,
+        ("kaggle", "Testing", "glioma"): 2,
+        ("kaggle", "Testing", "notumor"): 2,
+        ("br35h_tumor", "Extra", "tumor"): 2,
+        ("healthy_t1", "Extra", "notumor"): 2,
+        ("tcga_lgg", "Extra", "glioma"): 2,
+        ("tcga_lgg", "Extra", "notumor"): 1,
+        ("tcga_lgg", "Extra", ""): 1,
+    }
+
+
+def test_paths_are_relative_and_masks_are_found(manifest, tree):
+    named = by_name(manifest)
+    assert named["Tr-gl_0.jpg"].path == f"{TRAINING}/glioma/Tr-gl_0.jpg"
+    assert named["Tr-gl_0.jpg"].mask == "tumor_masks/Training/glioma/Tr-gl_0.png"
+    assert named["Tr-gl_1.png"].mask == ""
+    assert named[f"{LGG_A}_19960909_11_t1post.jpg"].mask == f"tcga_lgg/masks/{LGG_A}_19960909_11.png"
+    assert all((tree / i.path).is_file() for i in manifest)
+
+
+def test_sizes_and_hashes(manifest, tree):
+    for i in manifest:
+        if not i.error:
+            assert i.sha256 == hashlib.sha256((tree / i.path).read_bytes()).hexdigest()
+            assert (i.width, i.height) == ((100, 100) if i.path.endswith("Te-no_0.jpg") else (80, 80))
+
+
+def test_width_and_height_are_not_exchanged(tmp_path):
+    put(tmp_path, "Training/glioma/a.png", slice_of(0)[:60])
+    (only,) = build_manifest(tmp_path, workers=1)
+    assert (only.path, only.width, only.height) == ("Training/glioma/a.png", 80, 60)
+
+
+def test_an_unreadable_file_is_listed(manifest):
+    broken = [i for i in manifest if i.error]
+    assert [i.path for i in broken] == [f"{TRAINING}/notumor/Tr-no_0.jpg"]
+    assert broken[0].error == "Expected a PNG, JPEG, WebP, BMP or TIFF image. Received: 19 bytes of something else."
+    assert (broken[0].width, broken[0].sha256, broken[0].group, broken[0].testing_twin) == (0, "", -1, False)
+
+
+def test_twins_of_testing_are_marked_and_only_outside_it(manifest):
+    assert {Path(i.path).name for i in manifest if i.testing_twin} == {"Tr-gl_1.png", "Tr-no_1.jpg", "y1.jpg"}
+
+
+def test_twins_share_a_group_and_nobody_else_does(manifest):
+    groups = {}
+    for i in manifest:
+        if not i.error:
+            groups.setdefault(i.group, set()).add(Path(i.path).name)
+    assert sorted(map(sorted, (g for g in groups.values() if len(g) > 1))) == [
+        ["Te-gl_0.jpg", "Tr-gl_1.png"],
+        ["Te-no_0.jpg", "Tr-no_1.jpg"],
+        ["Te-no_1.jpg", "y1.jpg"],
+        ["h0.jpg", "h1.jpg"],
+    ]
+
+
+def test_the_patient_and_the_label_of_an_lgg_slice(manifest):
+    received = {Path(i.path).name: (i.patient, i.label) for i in manifest if i.source == "tcga_lgg"}
+    assert received == {
+        f"{LGG_A}_19960909_11_flair.jpg": (LGG_A, "glioma"),
+        f"{LGG_A}_19960909_11_t1post.jpg": (LGG_A, "glioma"),
+        f"{LGG_B}_19950428_1_flair.jpg": (LGG_B, "notumor"),
+        f"{LGG_B}_19950428_2_flair.jpg": (LGG_B, ""),
+    }
+    assert {i.patient for i in manifest if i.source != "tcga_lgg"} == {""}
+
+
+def test_an_lgg_slice_without_a_mask_is_an_error_not_a_label(tmp_path):
+    put(tmp_path, "brain_tumor_mri/Training/glioma/a.png", slice_of(0))
+    put(tmp_path, f"tcga_lgg/images/{LGG_A}_1_flair.jpg", slice_of(1))
+    lgg = build_manifest(tmp_path, workers=1)[1]
+    assert (lgg.source, lgg.label) == ("tcga_lgg", "")
+    assert lgg.error
+
+
+def test_a_chain_of_twins_is_one_group_but_only_the_near_one_is_a_testing_twin(tmp_path):
+    a, b = slice_of(1).astype(float), slice_of(2).astype(float)
+    for path, share in (("Testing/glioma/0", 0.0), ("Training/glioma/1", 0.13), ("Training/glioma/2", 0.26)):
+        put(tmp_path, f"{path}.png", (a * (1 - share) + b * share).astype(np.uint8))
+    items = by_name(build_manifest(tmp_path, workers=1))
+    assert items["0.png"].group == items["1.png"].group == items["2.png"].group
+    assert [items[f"{n}.png"].testing_twin for n in range(3)] == [False, True, False]
+    assert assign(items.values(), "leakfree", 0)["train"] == []
+
+
+def test_twins_within_testing_are_no_testing_twins(tmp_path):
+    put(tmp_path, "Testing/glioma/0.png", slice_of(0))
+    put(tmp_path, "Testing/glioma/1.jpg", slice_of(0)[:, ::-1])
+    items = build_manifest(tmp_path, workers=1)
+    assert [(i.group, i.testing_twin) for i in items] == [(0, False), (0, False)]
+
+
+def test_a_folder_named_like_an_image_and_a_broken_link_are_not_fatal(tmp_path):
+    put(tmp_path, "Training/glioma/a.png", slice_of(0))
+    (tmp_path / "Training/glioma/folder.png").mkdir()
+    (tmp_path / "Training/glioma/gone.png").symlink_to(tmp_path / "nowhere.png")
+    items = build_manifest(tmp_path, workers=1)
+    assert sum(not i.error for i in items) == 1
+
+
+def test_an_image_without_a_finite_value_is_not_fatal(tmp_path):
+    put(tmp_path, "Training/glioma/a.png", slice_of(0))
+    Image.fromarray(np.full((80, 80), np.nan, np.float32)).save(tmp_path / "Training/glioma/nan.tiff")
+    items = by_name(build_manifest(tmp_path, workers=1))
+    assert items["a.png"].error == ""
+    assert "finite" in items["nan.tiff"].error
+
+
+def test_only_unreadable_files(tmp_path):
+    put(tmp_path, "Training/glioma/a.png", b"")
+    (only,) = build_manifest(tmp_path, workers=1)
+    assert only.error == "The file is empty. Expected an image."
+    assert leak_figures([only]) == dict.fromkeys(leak_figures([]), 0)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "Png", "bmp", "tif", "tiff", "webp"])
+def test_suffixes_that_are_listed(tmp_path, suffix):
+    put(tmp_path, "Training/glioma/x.png", slice_of(0))
+    (tmp_path / "Training/glioma/x.png").rename(tmp_path / f"Training/glioma/x.{suffix}")
+    assert [i.path for i in find_items(tmp_path)] == [f"Training/glioma/x.{suffix}"]
+
+
+def test_the_kaggle_folder_itself_will_do(tree):
+    items = find_items(tree / "brain_tumor_mri")
+    assert len(items) == 10
+    assert {i.source for i in items} == {"kaggle"}
+    assert items[0].path == "Training/glioma/Tr-gl_0.jpg"
+
+
+def test_a_folder_without_the_data_is_refused(tmp_path):
+    (tmp_path / "cats").mkdir()
+    expected = f"Expected Training/ and Testing/ (one folder per class), or brain_tumor_mri/ holding them, in {tmp_path}. "
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(expected)}Received: \\['cats'\\]$"):
+        find_items(tmp_path)
+    missing = tmp_path / "missing"
+    with pytest.raises(FileNotFoundError, match=r"missing\. Received: no such folder$"):
+        find_items(missing)
+
+
+# leak
+
+
+def test_leak_figures_of_the_tree(manifest):
+    assert leak_figures(manifest) == {
+        "testing": 4,
+        "testing_linked_to_training": 2,
+        "training": 5,
+        "training_purged": 2,
+        "extra_purged": 1,
+    }
+
+
+def test_leak_figures_count_what_they_say():
+    items = [
+        item(0, split="Testing", group=1),
+        item(1, split="Testing", group=1),
+        item(2, split="Testing", group=2),
+        item(3, split="Testing", group=3, error="damaged"),
+        item(4, group=1, testing_twin=True),
+        item(5, group=1),  # linked through another
+        item(6, group=7),
+        item(7, group=8, testing_twin=True, error="damaged"),
+        item(8, split="Extra", source="healthy_t1", group=2, testing_twin=True),
+    ]
+    assert leak_figures(iter(items)) == {
+        "testing": 3,
+        "testing_linked_to_training": 2,
+        "training": 3,
+        "training_purged": 1,
+        "extra_purged": 1,
+    }
+
+
+# splits
+
+
+def many(count=600):
+    """Groups of one to three slices, patients, and every third group with a slice in Testing."""
+    items = []
+    for number in range(count):
+        group = number // 3 if number % 2 else 10_000 + number
+        split = "Testing" if number % 9 == 0 else "Training"
+        items.append(item(number, split=split, group=group))
+    for number in range(count):
+        patient = f"TCGA_XX_{number % 40:04}"
+        items.append(item(number, split="Extra", source="tcga_lgg", group=20_000 + number, patient=patient))
+    return items
+
+
+def test_leakfree_shares_no_group_with_testing():
+    split = assign(many(), "leakfree", seed=0)
+    testing = {i.group for i in split["testing"]}
+    assert len(split["testing"]) == 67
+    assert not testing & {i.group for part in ("train", "validation", "held_out") for i in split[part]}
+    left = {i.path for part in split.values() for i in part}
+    dropped = [i for i in many() if i.path not in left]
+    assert dropped
+    assert {i.group for i in dropped} <= testing
+
+
+def test_leakfree_leaves_out_a_marked_twin_of_another_group():
+    items = [item(0, split="Testing"), item(1, testing_twin=True), item(2)]
+    split = assign(items, "leakfree", seed=0)
+    assert paths(split["train"] + split["validation"]) == {items[2].path}
+
+
+@pytest.mark.parametrize("protocol", ["leakfree", "official"])
+@pytest.mark.parametrize("seed", range(5))
+def test_train_and_validation_share_no_group_and_no_patient(protocol, seed):
+    split = assign(many(), protocol, seed)
+    for key in ("group", "patient", "path"):
+        train, validation = ({getattr(i, key) for i in split[part]} - {""} for part in ("train", "validation"))
+        assert train
+        assert validation
+        assert not train & validation
+
+
+# A group may hold slices of two patients, or of one and of nobody known: they must not part.
+def test_a_group_that_spans_patients_stays_together():
+    items = [
+        item(0, split="Extra", source="tcga_lgg", patient="TCGA_AA", group=0),
+        item(1, split="Extra", source="tcga_lgg", patient="TCGA_AA", group=1),
+        item(2, split="Extra", source="tcga_lgg", patient="TCGA_BB", group=1),
+        item(3, split="Extra", source="healthy_t1", group=0),
+    ]
+    sides = [{part for part, held in assign(items, "leakfree", seed).items() if held} for seed in range(50)]
+    assert [len(side) for side in sides] == [1] * 50
+    assert set.union(*sides) == {"train", "validation"}
+
+
+def test_about_an_eighth_is_for_validation():
+    split = assign([item(n) for n in range(4000)], "leakfree", seed=0)
+    assert len(split["validation"]) / 4000 == pytest.approx(0.12, abs=0.02)
+    assert len(split["validation"]) + len(split["train"]) == 4000
+
+
+def test_the_split_depends_on_the_seed_alone():
+    first, again, other = (assign(many(), "leakfree", seed) for seed in (1, 1, 2))
+    assert first == again
+    assert paths(first["validation"]) != paths(other["validation"])
+    turned = assign(many()[::-1], "leakfree", 1)
+    assert {part: paths(items) for part, items in turned.items()} == {p: paths(i) for p, i in first.items()}
+
+
+def test_leaving_items_out_moves_no_other():
+    whole = assign(many(), "leakfree", 3)
+    part = assign([i for i in many() if i.source == "kaggle"], "leakfree", 3)
+    for name in ("train", "validation", "testing"):
+        assert paths(part[name]) == {i.path for i in whole[name] if i.source == "kaggle"}
+
+
+# A source that is listed before shifts the numbers of the groups; sides must not hang on them.
+def test_adding_a_source_moves_no_other(tmp_path):
+    put(tmp_path, "brain_tumor_mri/Training/glioma/a.png", slice_of(0, 40, (4, 4, 36, 36)))
+    for number in range(40):
+        put(tmp_path, f"healthy_t1/{number}.png", slice_of(100 + number, 40, (4, 4, 36, 36)))
+    before = assign(build_manifest(tmp_path), "leakfree", seed=0)
+    for number in range(7):
+        put(tmp_path, f"br35h_tumor/{number}.png", slice_of(200 + number, 40, (4, 4, 36, 36)))
+    after = assign(build_manifest(tmp_path), "leakfree", seed=0)
+    assert len(before["validation"]) > 0
+    assert paths(before["validation"]) <= paths(after["validation"])
+    assert paths(before["train"]) <= paths(after["train"])
+
+
+def test_official_keeps_all_of_training():
+    split = assign(many(), "official", seed=0)
+    assert sum(map(len, split.values())) == len(many())
+    assert {i.split for i in split["train"] + split["validation"]} == {"Training", "Extra"}
+    assert paths(split["testing"]) == {i.path for i in many() if i.split == "Testing"}
+
+
+def test_items_without_a_label_or_with_an_error_are_in_no_split():
+    items = [item(0, label=""), item(1, error="damaged"), item(2, split="Testing", error="damaged"), item(3)]
+    split = assign(items, "official", seed=0)
+    assert paths(i for part in split.values() for i in part) == {items[3].path}
+
+
+def test_a_source_held_out_is_seen_by_neither():
+    items = [*many(60), item(1, split="Extra", source="healthy_t1", group=5000)]
+    split = assign(items, "leakfree", 0, hold_out=("tcga_lgg", "healthy_t1"))
+    assert {i.source for i in split["held_out"]} == {"tcga_lgg", "healthy_t1"}
+    assert len(split["held_out"]) == 61
+    assert {i.source for i in split["train"] + split["validation"]} == {"kaggle"}
+    assert {i.source for i in split["testing"]} == {"kaggle"}
+
+
+# The annotation promises any Iterable, and `in` eats an iterator.
+def test_what_is_held_out_may_be_any_iterable():
+    items = [item(n, split="Extra", source=source) for n in range(3) for source in ("healthy_t1", "br35h_tumor")]
+    split = assign(items, "leakfree", 0, hold_out=iter(["healthy_t1", "br35h_tumor"]))
+    assert len(split["held_out"]) == 6
+
+
+@pytest.mark.parametrize("protocol", ["Leakfree", "", None, "kfold"])
+def test_another_protocol_is_refused(protocol):
+    message = re.escape(f"Expected protocol 'leakfree' or 'official'. Received: {protocol!r}")
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        assign([], protocol, seed=0)
+
+
+def test_the_tree_is_split(manifest):
+    split = assign(manifest, "leakfree", seed=0)
+    assert {Path(p).name for p in paths(split["testing"])} == {"Te-gl_0.jpg", "Te-gl_1.jpg", "Te-no_0.jpg", "Te-no_1.jpg"}
+    used = {Path(p).name for p in paths(split["train"] + split["validation"])}
+    assert used == {
+        "Tr-gl_0.jpg",
+        "Tr-me_0.jpg",
+        "Tr-pi_0.jpg",
+        "y0.jpg",
+        "h0.jpg",
+        "h1.jpg",
+        f"{LGG_A}_19960909_11_flair.jpg",
+        f"{LGG_A}_19960909_11_t1post.jpg",
+        f"{LGG_B}_19950428_1_flair.jpg",
+    }
+
+
+# file
+
+
+def test_a_manifest_comes_back_as_it_was(manifest, tmp_path):
+    odd = item(1, label="", error='it said "no",\nand stopped', patient="ß", testing_twin=True)
+    save_manifest([*manifest, odd], tmp_path / "m.csv")
+    assert load_manifest(tmp_path / "m.csv") == [*manifest, odd]
+
+
+def test_the_columns_of_a_manifest(manifest, tmp_path):
+    save_manifest(manifest, tmp_path / "m.csv")
+    with (tmp_path / "m.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert ",".join(header) == "path,source,split,label,width,height,sha256,group,patient,testing_twin,mask,error"
+    assert len(rows) == 18
+
+
+@pytest.mark.parametrize(
+    ("content", "received"), [("a,b\n1,2\n", "['a', 'b']"), ("", "None"), ("path,source\n", "['path', 'source']")]
+)
+def test_another_csv_is_refused(tmp_path, content, received):
+    path = tmp_path / "other.csv"
+    path.write_text(content)
+    message = re.escape(f"{path} is not a manifest of scripts/prepare_data.py. Received columns: {received}")
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        load_manifest(path)
+
+
+# arrays
+
+
+def test_arrays_of_images_and_masks(tree, manifest):
+    named = by_name(manifest)
+    items = [named[n] for n in ("Tr-gl_0.jpg", "Tr-gl_1.png", "h0.jpg", "y0.jpg", f"{LGG_B}_19950428_1_flair.jpg")]
+    images, masks, known = load_arrays(tree, items, 36)
+    assert images.shape == masks.shape == (5, 36, 36)
+    assert images.dtype == masks.dtype == np.uint8
+    assert known.tolist() == [True, False, True, False, True]
+    assert [int(m.max()) for m in masks] == [255, 0, 0, 0, 0]
+    x0, y0, x1, y1 = (round(v * 36 / 72) for v in (30 - 4, 30 - 4, 50 - 4, 45 - 4))  # the box's square starts at 4, 4
+    expected = np.zeros((36, 36), bool)
+    expected[y0:y1, x0:x1] = True
+    received = masks[0] > 127
+    assert (received & expected).sum() / (received | expected).sum() > 0.8
+    assert images.max() > 200
+
+
+# A mask of another size is dropped, but counts as known and empty, a tumor's slice included.
+def test_a_mask_of_another_size_is_not_an_empty_one(tmp_path):
+    put(tmp_path, "a.png", slice_of(0))
+    put(tmp_path, "mask.png", tumor(side=60))
+    _, masks, known = load_arrays(tmp_path, [Item("a.png", "kaggle", "Training", "glioma", mask="mask.png")], 36, workers=1)
+    assert masks.any() or not known[0]
+
+
+# scripts/prepare_data.py
+
+PRINTED = """\
+br35h_tumor  Extra     tumor           2
+healthy_t1   Extra     notumor         2
+kaggle       Testing   glioma          2
+kaggle       Testing   notumor         2
+kaggle       Training  glioma          2
+kaggle       Training  meningioma      1
+kaggle       Training  notumor         2
+kaggle       Training  pituitary       1
+tcga_lgg     Extra     -               1
+tcga_lgg     Extra     glioma          2
+tcga_lgg     Extra     notumor         1
+unreadable: brain_tumor_mri/Training/notumor/Tr-no_0.jpg: Expected a PNG, JPEG, WebP, BMP or TIFF image. \
+Received: 19 bytes of something else.
+unreadable files: 1
+Testing images with a twin in Training: 2 of 4
+Training images with a twin in Testing, to purge: 2 of 5
+images of other sources with a twin in Testing, to purge: 1
+"""
+
+
+def prepare_data(*args, cwd):
+    command = [sys.executable, str(ROOT / "scripts/prepare_data.py"), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+
+
+def test_prepare_data_prints_the_figures_and_writes_the_manifest(tree, manifest, tmp_path):
+    done = prepare_data("--data", tree, "--out", "new/m.csv", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == PRINTED
+    assert load_manifest(tmp_path / "new/m.csv") == manifest
+
+
+def test_prepare_data_refuses_a_folder_without_the_data(tmp_path):
+    done = prepare_data("--data", tmp_path, "--out", "m.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Expected Training/ and Testing/ (one folder per class), or brain_tumor_mri/ holding them, in" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "m.csv").exists()
