@@ -66,8 +66,8 @@ class Classifier:
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
         _check_weights(path, info)
-        classifier = cls(_keras_engine(path), info)
-        classifier._run(np.zeros((1, classifier._size, classifier._size, 3), np.float32), path)
+        classifier = cls(_keras_engine(path, info["input_size"]), info)
+        classifier._infer(np.zeros((1, classifier._size, classifier._size, 3), np.float32))
         return classifier
 
     def predict(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
@@ -133,12 +133,6 @@ class Classifier:
             frame=frame,
         )
 
-    def _run(self, batch: np.ndarray, path: Path) -> None:
-        outputs = self._infer(batch)
-        received = {k: v.shape for k, v in outputs.items()} if isinstance(outputs, dict) else type(outputs).__name__
-        if not isinstance(outputs, dict) or set(outputs) != OUTPUTS or outputs["probabilities"].shape != (1, len(LABELS)):
-            raise ModelFileError(path, f"a network with the outputs {sorted(OUTPUTS)}", str(received))
-
 
 def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Temperature scaling (Guo et al., arXiv:1706.04599) of (..., 4) softmax probabilities; float64, summing to 1."""
@@ -182,9 +176,9 @@ def _check_weights(path: Path, info: dict) -> None:
         raise ModelFileError(path, f"SHA-256 {info['sha256']}", f"SHA-256 {received}, the file was changed")
 
 
-def _keras_engine(path: Path):
+def _keras_engine(path: Path, size: int):
     """Inference by Keras on TensorFlow, imported here so that nothing else waits for it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it reports every missing GPU as an error
     import h5py
     import keras
 
@@ -198,4 +192,9 @@ def _keras_engine(path: Path):
         raise
     except Exception as error:  # h5py and Keras raise many types for a file that is not such a model
         raise ModelFileError(path, "a Keras model in HDF5", f"{type(error).__name__}: {str(error).splitlines()[0]}") from None
+    outputs = network.output_shape
+    named = outputs if isinstance(outputs, dict) else {}
+    if network.input_shape != (None, size, size, 3) or set(named) != OUTPUTS or named["probabilities"] != (None, len(LABELS)):
+        expected = f"a network from {(None, size, size, 3)} to {', '.join(sorted(OUTPUTS))}"
+        raise ModelFileError(path, expected, f"one from {network.input_shape} to {outputs}")
     return network.predict_on_batch

@@ -84,7 +84,9 @@ def test_foreign_network_under_a_right_hash(copy):
     with h5py.File(copy, "a") as file:
         file.attrs["earlymed_labels"] = list(LABELS)
     fix_hash(copy)
-    assert "a network with the outputs" in refusal(copy)
+    size = json.loads(copy.with_name("model.json").read_text())["input_size"]
+    expected = f"expected a network from {(None, size, size, 3)} to evidence, gate, mask, probabilities. "
+    assert expected + "Received: one from (None, 8) to (None, 4)." in refusal(copy)
 
 
 def test_permuted_labels_in_model_json(copy):

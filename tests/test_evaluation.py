@@ -9,7 +9,7 @@ from PIL import Image
 
 from model.labels import LABELS
 from model.prediction import Prediction
-from model.training.evaluation import Answers, ask, calibration_error, figures, plots, proportion, table
+from model.training.evaluation import Answers, ask, calibration_error, figures, plots, proportion, refusals, table
 from synthetic import head, write_tree
 
 ROOT = Path(__file__).parents[1]
@@ -149,6 +149,26 @@ def test_ask_takes_tumors_of_unknown_type(tmp_path):
 def test_ask_needs_class_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="Expected images in folders named glioma, meningioma, notumor"):
         ask(Oracle(), tmp_path)
+
+
+class Squeamish:
+    """Refuses what is bright."""
+
+    def predict(self, slices):
+        return [Prediction("refused" if s.mean() > 100 else "ok", 0.5, np.zeros(s.shape, bool)) for s in slices]
+
+
+def test_refusals_are_counted_by_kind(tmp_path):
+    for kind, values in {"photos": (200, 210, 50), "x_rays": (220,)}.items():
+        (tmp_path / kind).mkdir()
+        for number, value in enumerate(values):
+            Image.new("L", (64, 64), value).save(tmp_path / kind / f"{number}.png")
+    (tmp_path / "photos" / "broken.png").write_bytes(b"no image")
+    report = refusals(Squeamish(), tmp_path)
+    counts = {name: (row["hits"], row["of"]) for name, row in report.items()}
+    assert counts == {"photos": (2, 3), "x_rays": (1, 1), "all": (3, 4)}
+    with pytest.raises(FileNotFoundError, match="Expected images below"):
+        refusals(Squeamish(), tmp_path / "nowhere")
 
 
 def test_script_on_the_sample_slices(tmp_path):

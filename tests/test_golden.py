@@ -1,18 +1,47 @@
 """Known slices get the answers that were recorded with the model in the repository.
 
-After a new model: `python scripts/predict.py tests/samples --format csv`, and renew the table below.
+After a new model: `python scripts/predict.py tests/samples/*.jpg --format csv`, and renew the table.
 """
 
 from pathlib import Path
 
 import pytest
 
+from model.labels import LABELS
 from model.reading import read
 
 SAMPLES = Path(__file__).parent / "samples"
-GOLDEN = {}
+GOLDEN = {  # sample: (label, its probability, whether it is called uncertain)
+}
 
 
 @pytest.fixture(scope="module")
 def answers(classifier):
-    return {path.name: classifier.predict([read(path.read_bytes())[0]])[0] for path in sorted(SAMPLES.glob("*.jpg"))}
+    slices = {name: read((SAMPLES / name).read_bytes())[0] for name in GOLDEN}
+    return dict(zip(slices, classifier.predict(list(slices.values())), strict=True))
+
+
+def test_every_sample_and_every_class_has_its_record():
+    assert set(GOLDEN) == {path.name for path in SAMPLES.glob("*.jpg")}
+    assert {label for label, _, _ in GOLDEN.values()} == set(LABELS)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_sample_gets_the_recorded_answer(answers, name):
+    label, probability, uncertain = GOLDEN[name]
+    answer = answers[name]
+    assert (answer.status, answer.label, answer.uncertain) == ("ok", label, uncertain)
+    assert answer.probabilities[label] == pytest.approx(probability, abs=0.01)
+
+
+@pytest.mark.parametrize("name", [n for n in GOLDEN if not n.startswith("notumor")])
+def test_tumor_is_outlined(answers, name):
+    tumor = answers[name].tumor
+    assert tumor is not None
+    assert 0.002 < tumor.area_fraction < 0.2
+
+
+def test_one_slice_alone_gets_the_same_answer_as_in_a_batch(answers, classifier):
+    name = next(iter(GOLDEN))
+    alone = classifier.predict([read((SAMPLES / name).read_bytes())[0]])[0]
+    assert alone.probabilities == pytest.approx(answers[name].probabilities, abs=1e-4)

@@ -87,11 +87,6 @@ def test_masks_have_the_inputs_size_one_bit_and_the_tumors_area(run):
     assert not np.asarray(Image.open(masks / "n.png")).any()
 
 
-def test_progress_goes_to_stderr(run):
-    assert b"4/4" in run[0].stderr or not run[0].stderr.strip()
-    assert b"4/4" not in run[0].stdout
-
-
 def test_csv_and_standard_input():
     done = predict("-", "--format", "csv", stdin=MENINGIOMA.read_bytes())
     assert done.returncode == 0, done.stderr.decode()

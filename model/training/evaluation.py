@@ -91,6 +91,27 @@ def ask(classifier: Classifier, data: Path, masks: Path | None = None, progress=
     )
 
 
+def refusals(classifier: Classifier, folder: Path, progress=lambda files: files) -> dict[str, dict]:
+    """The share of images that are refused, by subfolder of `folder` and for `all`; unreadable files do not count.
+
+    Raises:
+        FileNotFoundError: when there are no images.
+    """
+    files = [f for f in sorted(folder.rglob("*")) if f.suffix.lower() in SUFFIXES]
+    if not files:
+        raise FileNotFoundError(f"Expected images below {folder}. Received: none")
+    refused: dict[str, list[bool]] = {}
+    for file in progress(files):
+        try:
+            pixels = read(file.read_bytes())[0]
+        except ReadError:
+            continue
+        answer = classifier.predict([pixels])[0].status == "refused"
+        refused.setdefault(file.relative_to(folder).parts[0], []).append(answer)
+    everything = [answer for answers in refused.values() for answer in answers]
+    return {name: proportion(np.array(answers)) for name, answers in (*refused.items(), ("all", everything))}
+
+
 def dice_of(prediction: Prediction, mask: Path | None) -> float:
     """Dice of the outline against an expert mask of the same size; NaN when there is no such mask."""
     if mask is None or not mask.is_file():
