@@ -192,9 +192,8 @@ def _keras_engine(path: Path, size: int):
         raise
     except Exception as error:  # h5py and Keras raise many types for a file that is not such a model
         raise ModelFileError(path, "a Keras model in HDF5", f"{type(error).__name__}: {str(error).splitlines()[0]}") from None
-    outputs = network.output_shape
-    named = outputs if isinstance(outputs, dict) else {}
-    if network.input_shape != (None, size, size, 3) or set(named) != OUTPUTS or named["probabilities"] != (None, len(LABELS)):
+    outputs = network.output if isinstance(network.output, dict) else {}
+    if network.input_shape != (None, size, size, 3) or set(outputs) != OUTPUTS:
         expected = f"a network from {(None, size, size, 3)} to {', '.join(sorted(OUTPUTS))}"
-        raise ModelFileError(path, expected, f"one from {network.input_shape} to {outputs}")
+        raise ModelFileError(path, expected, f"one from {network.input_shape} to {network.output_shape}")
     return network.predict_on_batch

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tqdm import tqdm
 
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
+from model.training.corruptions import robustness, robustness_plot
 from model.training.evaluation import ask, figures, plots, refusals, table
 
 
@@ -21,6 +22,8 @@ def main() -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, help="holds glioma/, meningioma/, notumor/, pituitary/ or tumor/")
     what.add_argument("--outside", type=Path, help="holds images that are no brain MRI slices, in subfolders by kind")
+    parser.add_argument("--corruptions", action="store_true", help="measure --data under noise, blur, turns and the like")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take only each Nth slice of --data")
     parser.add_argument("--masks", type=Path, help="the same tree of expert masks, for Dice")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write every figure here")
@@ -29,7 +32,8 @@ def main() -> int:
     args = parser.parse_args()
     try:
         classifier = Classifier.load(args.model)
-        report = measure_outside(classifier, args) if args.outside else measure(classifier, args)
+        task = measure_outside if args.outside else measure_corruptions if args.corruptions else measure
+        report = task(classifier, args)
     except (ModelFileError, FileNotFoundError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 1
@@ -45,7 +49,7 @@ def main() -> int:
 
 
 def measure(classifier: Classifier, args: argparse.Namespace) -> dict:
-    answers = ask(classifier, args.data, args.masks, progress)
+    answers = ask(classifier, args.data, args.masks, progress, every=args.every)
     report = figures(answers)
     print(table(report))
     for name in answers.unreadable:
@@ -61,6 +65,18 @@ def measure_outside(classifier: Classifier, args: argparse.Namespace) -> dict:
     for name, row in report.items():
         interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
         print(f"{name:24}{100 * row['value']:>8.2f} %  {interval:18} {row['hits']} of {row['of']}")
+    return report
+
+
+def measure_corruptions(classifier: Classifier, args: argparse.Namespace) -> dict:
+    report = robustness(classifier, args.data, args.every, progress)
+    print(f"{'corruption':18}{'accuracy':>10}{'refused':>10}{'confident errors':>18}")
+    for name, row in report.items():
+        shares = [f"{100 * row[key]['value']:.1f} %" for key in ("accuracy", "refused", "confident_errors")]
+        print(f"{name:18}{shares[0]:>10}{shares[1]:>10}{shares[2]:>18}")
+    print(f"slices: {report['none']['accuracy']['of']}")
+    if args.plots:
+        robustness_plot(report, args.plots / "corruptions.png")
     return report
 
 

@@ -47,13 +47,17 @@ class Answers:
         return np.where(self.answered, np.nan_to_num(self.probabilities).argmax(axis=1), -1)
 
 
-def ask(classifier: Classifier, data: Path, masks: Path | None = None, progress=lambda files: files) -> Answers:
+def ask(
+    classifier: Classifier, data: Path, masks: Path | None = None, progress=lambda files: files, change=None, every: int = 1
+) -> Answers:
     """Put every slice below `data` to the classifier, the way the page does.
 
     Args:
         data: one folder per class, named as in LABELS, or `tumor` for tumors of unknown type.
         masks: the same tree of expert masks (PNG, white is tumor); slices without one are left out of Dice.
         progress: wraps the list of files, to show how far it is.
+        change: applied to each slice's pixels before it is asked about.
+        every: only each so-manieth slice.
 
     Raises:
         FileNotFoundError: when `data` holds none of these folders.
@@ -72,11 +76,13 @@ def ask(classifier: Classifier, data: Path, masks: Path | None = None, progress=
             rows.append((label, prediction, dice_of(prediction, mask)))
         batch.clear()
 
-    for file, label in progress(files):
+    for file, label in progress(files[::every]):
         try:
-            batch.append((file, label, read(file.read_bytes())[0]))
+            pixels = read(file.read_bytes())[0]
         except ReadError:
             unreadable.append(file.relative_to(data).as_posix())
+            continue
+        batch.append((file, label, change(pixels) if change else pixels))
         if len(batch) == BATCH:
             flush()
     if batch:
