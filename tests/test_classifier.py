@@ -89,6 +89,19 @@ def test_foreign_network_under_a_right_hash(copy):
     assert expected + "Received: one from (None, 8) to (None, 4)." in refusal(copy)
 
 
+def test_code_in_a_file_is_not_run(copy):
+    """A Lambda layer holds pickled code; under a right hash it must still be refused, and not be called."""
+    size = json.loads(copy.with_name("model.json").read_text())["input_size"]
+    inputs = keras.Input((size, size, 3))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(copy)
+    with h5py.File(copy, "a") as file:
+        file.attrs["earlymed_labels"] = list(LABELS)
+    fix_hash(copy)
+    message = refusal(copy)
+    assert "expected a Keras model in HDF5. Received: ValueError" in message
+    assert "Lambda" in message
+
+
 def test_permuted_labels_in_model_json(copy):
     change_json(copy, labels=["glioma", "notumor", "meningioma", "pituitary"])
     message = refusal(copy)

@@ -46,6 +46,13 @@ def test_model_json_describes_the_file_beside_it(exported):
     assert sorted(p.name for p in folder.iterdir()) == ["model.h5", "model.json"]
 
 
+def test_the_file_says_nothing_that_only_the_newest_keras_understands(exported):
+    with h5py.File(exported[0] / "model.h5") as file:
+        config = file.attrs["model_config"]
+    assert '"name": "block5_conv3"' in config
+    assert "initializer" not in config and "regularizer" not in config
+
+
 def test_weights_are_float16_without_an_optimizer(exported):
     kinds = set()
     with h5py.File(exported[0] / "model.h5") as file:

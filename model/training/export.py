@@ -123,6 +123,7 @@ def save_half(network: keras.Model, path: Path) -> None:
     network.save(part, include_optimizer=False)
     with h5py.File(part, "r") as full, h5py.File(path, "w") as half:
         half.attrs.update(full.attrs)
+        half.attrs["model_config"] = json.dumps(_without_initializers(json.loads(full.attrs["model_config"])))
         half.attrs["earlymed_labels"] = list(LABELS)
 
         def copy(name: str, node: h5py.Group | h5py.Dataset) -> None:
@@ -134,6 +135,14 @@ def save_half(network: keras.Model, path: Path) -> None:
 
         full.visititems(copy)
     part.unlink()
+
+
+def _without_initializers(config):
+    """What only matters before there are weights is left to its default: Keras adds arguments to it that older ones refuse."""
+    if isinstance(config, dict):
+        unused = ("_initializer", "_regularizer", "_constraint")
+        return {k: _without_initializers(v) for k, v in config.items() if not k.endswith(unused)}
+    return [_without_initializers(v) for v in config] if isinstance(config, list) else config
 
 
 def _half(weights: np.ndarray) -> np.ndarray:
