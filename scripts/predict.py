@@ -24,6 +24,7 @@ from model.labels import LABELS
 from model.prediction import error_record
 from model.reading import ReadError, read
 
+MAX_WAITING_VALUES = 100_000_000  # decoded, so that a folder of large pictures does not fill the memory
 COLUMNS = (
     "file", "slice", "status", "label", *LABELS, "uncertain", "in_distribution",
     "area_px", "area_fraction", "x0", "y0", "x1", "y1", "reason", "model",
@@ -112,7 +113,7 @@ def answers(classifier: Classifier, sources) -> Iterator[tuple[dict, np.ndarray 
             continue
         read_ms = (time.perf_counter() - started) * 1000.0 / len(slices)
         waiting += [Slice(source, i, pixels, read_ms) for i, pixels in enumerate(slices)]
-        if len(waiting) >= BATCH:
+        if len(waiting) >= BATCH or sum(s.pixels.size for s in waiting) > MAX_WAITING_VALUES:
             yield from flush(classifier, waiting)
     yield from flush(classifier, waiting)
 

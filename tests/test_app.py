@@ -16,7 +16,7 @@ import app as app_module
 from app import create_app, percent
 from fakes import TIMINGS, FakeClassifier, ok, picture, refused
 from model.labels import CLASSES, DISPLAY, LABELS, MEANING
-from web import settings
+from web import analysis, settings
 
 ROOT = Path(__file__).parents[1]
 API = "/api/v1/predict"
@@ -268,6 +268,14 @@ def test_api_gives_records_for_several_files(client, fake):
         ("two.png", "ok", "pituitary"),
     ]
     assert records[1]["reason"].startswith("Expected a PNG, JPEG, WebP, BMP or TIFF image.")
+
+
+def test_files_share_the_pixels_that_one_may_have(client, fake, monkeypatch):
+    monkeypatch.setattr(analysis, "MAX_PIXELS", 500)  # each has 16 x 12 = 192
+    records = send(client, API, *[(f"{i}.png", PNG) for i in range(3)]).get_json()["records"]
+    assert [r["status"] for r in records] == ["ok", "ok", "error"]
+    assert records[2]["reason"] == "Expected at most 116 pixels. Received: 16 x 12."
+    assert len(fake.calls[0]) == 2
 
 
 @pytest.mark.parametrize(("files", "status", "code", "message"), BAD_UPLOADS)

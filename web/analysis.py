@@ -9,7 +9,7 @@ import numpy as np
 
 from model.explanation import render
 from model.prediction import Prediction, error_record
-from model.reading import ReadError, read
+from model.reading import MAX_PIXELS, ReadError, read
 
 
 @dataclass
@@ -47,17 +47,21 @@ class Answer:
 def analyze(classifier, files: Iterable[tuple[str, bytes]]) -> list[Answer]:
     """Read each (name, bytes), then ask the classifier once for all slices.
 
+    Together they may have as many pixels as one image may: small files can hold large pictures.
+
     Raises:
         ReadError: the first file's, when not one of them can be read.
     """
     answers = []
+    room = MAX_PIXELS
     for name, data in files:
         start = time.perf_counter()
         try:
-            slices = read(data)
+            slices = read(data, room)
         except ReadError as error:
             answers.append(Answer(name, error=error))
             continue
+        room -= sum(pixels.shape[0] * pixels.shape[1] for pixels in slices)
         share = _milliseconds_since(start) / len(slices)
         answers += [Answer(name, i, pixels, timings_ms={"read": share}) for i, pixels in enumerate(slices)]
     readable = [answer for answer in answers if not answer.error]
