@@ -1,5 +1,6 @@
-"""On the real data, where it lies beside the project: the leak of the Kaggle set's Testing folder is found."""
+"""On the real data, where it is there (EARLYMED_DATA, or beside the project): the leak of the Kaggle set's Testing folder is found."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 from model.reading import read
 from model.training.near_duplicates import groups, thumbnail, twins
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "brain_tumor_mri"
+BESIDE = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("EARLYMED_DATA", BESIDE)) / "brain_tumor_mri"
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the Kaggle set is not at ../shared/data/brain_tumor_mri")
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason="no training data: EARLYMED_DATA names no folder with brain_tumor_mri"
+)
 
 
 @pytest.fixture(scope="module")
