@@ -1,4 +1,4 @@
-"""On the real data, where it is there (EARLYMED_DATA, or beside the project): the leak of the Kaggle set's Testing folder is found."""
+"""On the real data, where it is there (EARLYMED_DATA, or beside the project): the leak into Testing is found."""
 
 import os
 from pathlib import Path
