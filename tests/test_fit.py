@@ -7,7 +7,7 @@ import pytest
 from model.training import fit as fit_module
 from model.training import recipe
 from model.training.dataset import ANY_TUMOR, Item, assign, build_manifest
-from model.training.fit import TrainingBatches, admissible, fit, shares, smoke
+from model.training.fit import Arrays, TrainingBatches, ValidationBatches, admissible, fit, shares, smoke
 from synthetic import write_tree
 
 STAGES = (recipe.Stage("head", 64, 1, 1e-3, 5), recipe.Stage("all", 64, 2, 1e-4, 2))
@@ -95,6 +95,17 @@ def test_shares_follow_the_recipe():
     assert drawn.sum() == pytest.approx(1.0)
     assert drawn[:4].sum() / drawn[4] == pytest.approx(expected)
     assert sum(recipe.SHARES.values()) == pytest.approx(1.0)
+
+
+def test_validation_weighs_sources_as_training_draws_them():
+    items = [Item("", "kaggle", "Training", "glioma")] * 6 + [Item("", "healthy_t1", "Extra", "notumor")] * 2
+    pixels = np.zeros((8, 64, 64), np.uint8)
+    batches = ValidationBatches(Arrays(items, pixels, pixels, np.array([True] * 7 + [False])))
+    _, _, weights = batches[0]
+    assert weights["probabilities"].mean() == pytest.approx(1.0)
+    assert weights["probabilities"][:6].sum() / weights["probabilities"][6:].sum() == pytest.approx(0.17 / 0.10)
+    assert weights["mask"][7] == 0.0
+    assert weights["mask"][6] == weights["probabilities"][6]
 
 
 def test_admissible_classes():

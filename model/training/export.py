@@ -18,6 +18,7 @@ from model.training.dataset import ANY_TUMOR, Item
 from model.training.fit import Arrays
 from model.training.network import GATE_DIMENSIONS, build, with_gate
 
+GATE_SLICES = 2000  # of training, evenly taken from every source and class; 256 features need no more
 FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
 GATE_SLACK = 1.25  # a new scanner's slices lie further out than those of the scanners that were seen
 MIN_DEVIATION = 0.01  # features that are all but dead stay small
@@ -42,7 +43,9 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
             layer.set_weights([_half(w) for w in trained.get_layer(layer.name).get_weights()])
 
     arrays = {name: Arrays.load(data, split[name], size, run / f"{name}-{size}.npz") for name in ("train", "validation")}
-    train, validation = (_outputs(network, arrays[name].images) for name in ("train", "validation"))
+    step = max(1, len(arrays["train"].images) // GATE_SLICES)
+    train = _outputs(network, arrays["train"].images[::step])
+    validation = _outputs(network, arrays["validation"].images)
     served = with_gate(network)
     kernel, bias = whitening(train["features"], GATE_DIMENSIONS)
     served.get_layer("gate").set_weights([_half(kernel), bias])

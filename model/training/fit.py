@@ -80,16 +80,17 @@ class TrainingBatches(keras.utils.PyDataset):
             tf.constant(self.turned[index]),
             tf.constant(seed),
         )
-        return _batch(images, masks, self.targets[drawn], arrays.has_mask[drawn])
+        return _batch(images, masks, self.targets[drawn], arrays.has_mask[drawn], np.ones(len(drawn), np.float32))
 
 
 class ValidationBatches(keras.utils.PyDataset):
-    """Every slice once, as it is served."""
+    """Every slice once, as it is served; sources and classes weigh as training draws them, not as they are many."""
 
     def __init__(self, arrays: Arrays):
         super().__init__(workers=1)
         self.arrays = arrays
         self.targets = admissible(arrays.items)
+        self.weights = (shares(arrays.items) * len(arrays.items)).astype(np.float32)
         self.batches = np.array_split(np.arange(len(arrays.items)), max(1, len(arrays.items) // recipe.BATCH))
 
     def __len__(self) -> int:
@@ -98,7 +99,7 @@ class ValidationBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int):
         rows, arrays = self.batches[index], self.arrays
         images, masks = (tf.cast(a[rows][..., None], tf.float32) / 255.0 for a in (arrays.images, arrays.masks))
-        return _batch(images, masks, self.targets[rows], arrays.has_mask[rows])
+        return _batch(images, masks, self.targets[rows], arrays.has_mask[rows], self.weights[rows])
 
 
 def fit(
@@ -193,13 +194,13 @@ def smoke(stages: Iterable[recipe.Stage]) -> tuple[recipe.Stage, ...]:
     return tuple(replace(s, epochs=1) for s in stages)
 
 
-def _batch(images, masks, targets, has_mask):
+def _batch(images, masks, targets, has_mask, weights):
     """Inputs, targets and weights in the shapes that the network takes; the mask output has half the input's side."""
     half = tf.shape(masks)[1] // 2
     return (
         tf.repeat(images, 3, axis=-1),
         {"probabilities": targets, "mask": tf.image.resize(masks, [half, half], antialias=True)},
-        {"probabilities": np.ones(len(targets), np.float32), "mask": has_mask.astype(np.float32)},
+        {"probabilities": weights, "mask": weights * has_mask},
     )
 
 

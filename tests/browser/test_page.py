@@ -8,7 +8,13 @@ from model.labels import DISPLAY, LABELS, MEANING
 
 pytestmark = pytest.mark.browser
 SAMPLES = Path(__file__).parents[1] / "samples"
-SLICES = [pytest.param(label, path, id=path.stem) for label in LABELS for path in sorted(SAMPLES.glob(f"{label}*.jpg"))]
+KNOWN_FAILURES = {"notumor_Te-no_0022.jpg"}  # called glioma, and uncertain: see test_golden.py
+SLICES = [
+    pytest.param(label, path, id=path.stem)
+    for label in LABELS
+    for path in sorted(SAMPLES.glob(f"{label}*.jpg"))
+    if path.name not in KNOWN_FAILURES
+]
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
 
@@ -58,6 +64,13 @@ def test_real_slice_gets_its_class(open_page, label, path):
     assert cards.count() == 1
     assert_answer(cards.first, label)
     assert page.get_by_text(path.name).is_visible()
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN_FAILURES))
+def test_a_slice_it_gets_wrong_is_called_uncertain(open_page, name):
+    card = analyze(open_page(), SAMPLES / name).first
+    assert "uncertain" in card.get_by_role("heading", level=2).inner_text()
+    assert "Do not rely on this answer." in card.inner_text()
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
