@@ -17,6 +17,7 @@ from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.training.dataset import ANY_TUMOR, Item
 from model.training.fit import Arrays
 from model.training.network import GATE_DIMENSIONS, build, with_gate
+from model.training.stripping import DEPTHS, strip_skull
 
 GATE_SLICES = 2000  # of training, evenly taken from every source and class; 256 features need no more
 FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
@@ -44,7 +45,7 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
 
     arrays = {name: Arrays.load(data, split[name], size, run / f"{name}-{size}.npz") for name in ("train", "validation")}
     step = max(1, len(arrays["train"].images) // GATE_SLICES)
-    train = _outputs(network, arrays["train"].images[::step])
+    train = _outputs(network, with_stripped(arrays["train"].images[::step]))
     validation = _outputs(network, arrays["validation"].images)
     served = with_gate(network)
     kernel, bias = whitening(train["features"], GATE_DIMENSIONS)
@@ -78,6 +79,13 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
     if out.resolve() == project / "model" / "model.h5":
         write_saved_model_txt(out, project / "Saved Model.txt")
     return info
+
+
+def with_stripped(images: np.ndarray, every: int = 4) -> np.ndarray:
+    """The images, uint8 (n, s, s), and skull-stripped copies of each fourth: the gate must know such slices too."""
+    rng = np.random.default_rng(0)
+    copies = [strip_skull(image / 255.0, rng.uniform(*DEPTHS)) for image in images[::every]]
+    return np.concatenate([images, np.round(255 * np.stack(copies)).astype(np.uint8)])
 
 
 def whitening(features: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

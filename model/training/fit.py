@@ -1,6 +1,7 @@
 """Train the network stage by stage; a killed run goes on from its last finished epoch."""
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,7 +150,7 @@ def fit(
                 validation_data=ValidationBatches(arrays[1]),
                 initial_epoch=state["epoch"],
                 epochs=state["epoch"] + 1,
-                verbose=2,
+                verbose=1 if sys.stdout.isatty() else 2,  # a bar for a person, a line an epoch for a log
             ).history
             row = {"stage": stage.name, "epoch": state["epoch"] + 1} | {k: round(v[0], 5) for k, v in history.items()}
             _append(run / "log.csv", row)

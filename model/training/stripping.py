@@ -1,0 +1,27 @@
+"""Imitate skull stripping, which research scans often come with: for the gate, which would take them for something else."""
+
+import numpy as np
+from scipy import ndimage
+
+from model.preprocessing import preprocess
+
+HEAD_LEVEL = 0.08  # of the window; what is darker is air
+DEPTHS = (0.18, 0.35)  # of the head's inner radius; scalp and skull lie within
+
+
+def strip_skull(image: np.ndarray, depth: float) -> np.ndarray:
+    """Blank the outer shell of the head and preprocess what is left anew.
+
+    A distance from the head's edge stands in for a real segmentation of the brain: it is crude below the skull base.
+
+    Args:
+        image: float (s, s) in [0, 1], a preprocessed slice.
+        depth: of the shell, as a share of the largest distance from the edge, in [0, 1).
+
+    Returns:
+        float32 (s, s) in [0, 1].
+    """
+    head = ndimage.binary_fill_holes(ndimage.binary_opening(image > HEAD_LEVEL, np.ones((3, 3), bool)))
+    distance = ndimage.distance_transform_edt(head)
+    inside = distance > depth * distance.max()
+    return preprocess((image * inside).astype(np.float32), len(image))[0]
