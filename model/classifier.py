@@ -1,6 +1,5 @@
 """The classifier: loads model.h5 once, answers for slices."""
 
-import hashlib
 import json
 import os
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.delivery import sha256_of
 from model.explanation import region, tumor_mask
 from model.gate import Gate, look
 from model.labels import LABELS, NOTUMOR
@@ -163,8 +163,7 @@ def _read_info(path: Path) -> dict:
 def _check_weights(path: Path, info: dict) -> None:
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
-            received = hashlib.file_digest(file, "sha256").hexdigest()
+        received = sha256_of(path)
     except FileNotFoundError:
         raise ModelFileError(path, f"the trained network, {info['size']:,} bytes", "no such file") from None
     except OSError as error:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from model.labels import LABELS
 
@@ -19,6 +20,16 @@ def head(seed: int, size: int = 96, tumor: bool = False) -> tuple[np.ndarray, np
     mask = ((x - cx) ** 2 + (y - cy) ** 2 < 0.1**2) & tumor
     slice_[mask] = 245.0
     return np.clip(slice_, 0, 255).astype(np.uint8), mask
+
+
+def smooth_head(seed: int, side: int, box: tuple[int, int, int, int]) -> np.ndarray:
+    """A smooth random ellipse that fills the box (x0, y0, x1, y1), on black: uint8 (side, side)."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), side / 20)
+    y, x = np.mgrid[:side, :side] + 0.5
+    x0, y0, x1, y1 = box
+    inside = ((2 * x - x0 - x1) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 <= 1
+    noise = (noise - noise[inside].min()) / np.ptp(noise[inside])
+    return np.where(inside, 50 + 150 * noise, 0).astype(np.uint8)
 
 
 def write_tree(data: Path, per_class: int = 4) -> Path:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import ndimage
 
 from model.training.dataset import (
     Item,
@@ -24,6 +23,7 @@ from model.training.dataset import (
     load_manifest,
     save_manifest,
 )
+from synthetic import smooth_head
 
 ROOT = Path(__file__).parents[1]
 SIDE = 80
@@ -31,13 +31,7 @@ BRAIN = (8, 4, 72, 76)
 
 
 def slice_of(seed, side=SIDE, box=BRAIN):
-    """A smooth random head on a black margin, uint8."""
-    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), side / 20)
-    y, x = np.mgrid[:side, :side] + 0.5
-    x0, y0, x1, y1 = box
-    inside = ((2 * x - x0 - x1) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 <= 1
-    noise = (noise - noise[inside].min()) / np.ptp(noise[inside])
-    return np.where(inside, 50 + 150 * noise, 0).astype(np.uint8)
+    return smooth_head(seed, side, box)
 
 
 def encoded(pixels, format="PNG"):

@@ -8,16 +8,11 @@ from PIL import Image
 from scipy import ndimage, sparse
 
 from model.training.near_duplicates import BLOCK, THUMBNAIL_SIDE, TWIN_COSINE, groups, thumbnail, twins
+from synthetic import smooth_head
 
 
 def slice_of(seed, side=160, box=(20, 10, 140, 150)):
-    """A smooth random head on a black margin, uint8."""
-    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), side / 20)
-    y, x = np.mgrid[:side, :side] + 0.5
-    x0, y0, x1, y1 = box
-    inside = ((2 * x - x0 - x1) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 <= 1
-    noise = (noise - noise[inside].min()) / np.ptp(noise[inside])
-    return np.where(inside, 50 + 150 * noise, 0).astype(np.uint8)
+    return smooth_head(seed, side, box)
 
 
 def jpeg(pixels, quality=70):

@@ -214,7 +214,7 @@ def _append(log: Path, row: dict) -> None:
 
 
 def _save(network: keras.Model, network_file: Path, state: dict, state_file: Path) -> None:
-    """Both files or neither: each is written beside its place, then moved."""
+    """Each file whole or not at all. Killed between the two, the epoch that was just finished is done once more."""
     network_part, state_part = network_file.with_name("next.keras"), state_file.with_name("next.json")
     network.save(network_part)
     state_part.write_text(json.dumps(state))
