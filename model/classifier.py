@@ -1,15 +1,16 @@
 """The classifier: loads model.h5 once, answers for slices."""
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from model import engines
 from model.delivery import sha256_of
-from model.explanation import region, tumor_mask
+from model.engines.network_file import ModelFileError
+from model.explanation import MASK_LEVEL, region, tumor_mask
 from model.gate import Gate, look
 from model.labels import LABELS, NOTUMOR
 from model.prediction import Prediction
@@ -17,20 +18,11 @@ from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.preprocessing import Frame, preprocess
 
 DEFAULT_MODEL = Path(__file__).with_name("model.h5")
-REPAIR = "git checkout -- model/model.h5 model/model.json"
 BATCH = 16
-OUTPUTS = {"probabilities", "mask", "evidence", "gate"}
 NOT_BRAIN_MRI = (
     "This does not look like the brain MRI slices that the classifier knows, so it gives no answer. Expected one grey "
     "slice of a head: axial, coronal or sagittal."
 )
-
-
-class ModelFileError(Exception):
-    """The model's files cannot be trusted. One line: the file, what was expected, what came, and what repairs it."""
-
-    def __init__(self, path: Path, expected: str, received: str):
-        super().__init__(f"{path}: expected {expected}. Received: {received}. To repair it: {REPAIR}")
 
 
 class Classifier:
@@ -44,8 +36,7 @@ class Classifier:
     def __init__(self, infer, info: dict):
         """
         Args:
-            infer: from float32 (n, size, size, 3) in [0, 1] to a dict of the arrays `probabilities` (n, 4),
-                `mask` (n, m, m, 1), `evidence` (n, k, k, 4) and `gate` (n, d).
+            infer: what runs the network, see `model.engines`.
             info: the content of model.json.
         """
         self._infer = infer
@@ -54,19 +45,26 @@ class Classifier:
         self._size = info["input_size"]
         self._temperature = info["temperature"]
         self._uncertain_below = info["uncertain_below"]
+        self._mask_level = info.get("mask_level", MASK_LEVEL)
         self._gate = Gate(**info["gate"])
 
     @classmethod
-    def load(cls, path: Path = DEFAULT_MODEL) -> "Classifier":
+    def load(cls, path: Path = DEFAULT_MODEL, engine: str | None = None, threads: int | None = None) -> "Classifier":
         """Check model.h5 against the model.json beside it, load it and answer once, so that the first user need not wait.
+
+        Args:
+            path: the model.h5.
+            engine, threads: what runs the network, and how widely; see `engines.load`.
 
         Raises:
             ModelFileError: when a file is missing, truncated, changed, of something else, or names other labels.
+            engines.EngineError: the engine cannot run here.
         """
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
         _check_weights(path, info)
-        classifier = cls(_keras_engine(path, info["input_size"]), info)
+        infer = engines.load(path, info["input_size"], engine, threads, engines.verdicts(info))
+        classifier = cls(infer, info)
         classifier._infer(np.zeros((1, classifier._size, classifier._size, 3), np.float32))
         return classifier
 
@@ -118,7 +116,7 @@ class Classifier:
             return Prediction("refused", min(score, 0.49), empty, reason=refusal, frame=frame)
         calibrated = calibrate(probabilities, self._temperature)
         best = int(calibrated.argmax())
-        outline = tumor_mask(mask[..., 0], frame)
+        outline = tumor_mask(mask[..., 0], frame, self._mask_level)
         if best == NOTUMOR:
             outline[:] = False
         return Prediction(
@@ -173,26 +171,3 @@ def _check_weights(path: Path, info: dict) -> None:
         raise ModelFileError(path, f"{info['size']:,} bytes", f"{size:,} bytes, {what}")
     if received != info["sha256"]:
         raise ModelFileError(path, f"SHA-256 {info['sha256']}", f"SHA-256 {received}, the file was changed")
-
-
-def _keras_engine(path: Path, size: int):
-    """Inference by Keras on TensorFlow, imported here so that nothing else waits for it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it reports every missing GPU as an error
-    import h5py
-    import keras
-
-    try:
-        with h5py.File(path, "r") as file:
-            labels = [str(label) for label in file.attrs.get("earlymed_labels", ())]
-        if tuple(labels) != LABELS:
-            raise ModelFileError(path, f"weights for the labels {', '.join(LABELS)}", ", ".join(labels) or "no labels")
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except ModelFileError:
-        raise
-    except Exception as error:  # h5py and Keras raise many types for a file that is not such a model
-        raise ModelFileError(path, "a Keras model in HDF5", f"{type(error).__name__}: {str(error).splitlines()[0]}") from None
-    outputs = network.output if isinstance(network.output, dict) else {}
-    if network.input_shape != (None, size, size, 3) or set(outputs) != OUTPUTS:
-        expected = f"a network from {(None, size, size, 3)} to {', '.join(sorted(OUTPUTS))}"
-        raise ModelFileError(path, expected, f"one from {network.input_shape} to {network.output_shape}")
-    return network.predict_on_batch

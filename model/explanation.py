@@ -16,9 +16,9 @@ OUTLINE = (255, 176, 0)  # amber: visible on grey for every common colour vision
 MAX_DISPLAY_SIDE = 1024
 
 
-def tumor_mask(probability: np.ndarray, frame: Frame) -> np.ndarray:
+def tumor_mask(probability: np.ndarray, frame: Frame, level: float = MASK_LEVEL) -> np.ndarray:
     """From the network's mask, float (n, n) in [0, 1], to bool (H, W) of the input; specks are dropped."""
-    mask = frame.to_input(probability) >= MASK_LEVEL
+    mask = frame.to_input(probability) >= level
     if not mask.any():
         return mask
     components, _ = ndimage.label(mask)
@@ -55,17 +55,47 @@ def evidence_map(prediction: Prediction, label: str) -> np.ndarray:
 
 def render(pixels: np.ndarray, mask: np.ndarray | None = None) -> bytes:
     """The slice as an 8-bit PNG, windowed for viewing, with the outline of `mask`, bool (H, W), when it has any pixel."""
+    image = view(pixels)
+    return png(image if mask is None else draw_outline(image, mask))
+
+
+def view(pixels: np.ndarray) -> Image.Image:
+    """The slice in 8-bit grey, windowed for viewing, its longer side at most MAX_DISPLAY_SIDE."""
     image = Image.fromarray((window(to_grey(pixels)) * 255).astype(np.uint8))
     scale = min(1.0, MAX_DISPLAY_SIDE / max(image.size))
     if scale < 1.0:
         image = image.resize([max(1, round(s * scale)) for s in image.size], Image.LANCZOS)
-    if mask is not None and mask.any():
-        small = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(image.size, Image.BILINEAR)) > 127
-        width = max(1, round(max(image.size) / 256))
-        edge = ndimage.binary_dilation(small, iterations=width) & ~small
-        colours = np.asarray(image.convert("RGB")).copy()
-        colours[edge] = OUTLINE
-        image = Image.fromarray(colours)
+    return image
+
+
+def draw_outline(image: Image.Image, mask: np.ndarray) -> Image.Image:
+    """The image with a line around `mask`, bool (H, W) of the input; as it is when the mask has no pixel."""
+    if not mask.any():
+        return image
+    colours = np.array(image.convert("RGB"))
+    colours[outline(mask, image.size)] = OUTLINE
+    return Image.fromarray(colours)
+
+
+def outline(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The line around `mask`, bool (H, W) of the input, in a picture of `size` (width, height): bool (height, width)."""
+    small = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.BILINEAR)) > 127
+    return _grown(small, max(1, round(max(size) / 256))) & ~small
+
+
+def _grown(mask: np.ndarray, by: int) -> np.ndarray:
+    """Binary dilation, worked out only around what there is."""
+    found = region(mask)
+    if found is None:
+        return mask
+    x0, y0, x1, y1 = found.box
+    around = np.s_[max(0, y0 - by) : y1 + by, max(0, x0 - by) : x1 + by]
+    grown = np.zeros_like(mask)
+    grown[around] = ndimage.binary_dilation(mask[around], iterations=by)
+    return grown
+
+
+def png(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=1)
     return out.getvalue()

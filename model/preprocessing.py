@@ -138,7 +138,9 @@ def window(grey: np.ndarray) -> np.ndarray:
         low, high = float(grey.min()), float(grey.max())
     if high <= low:
         return np.zeros_like(grey, np.float32)
-    return np.clip((grey - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    scaled = grey - low
+    scaled /= high - low
+    return np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32)
 
 
 def _square_resize(values: np.ndarray, size: int) -> np.ndarray:

@@ -1,170 +1,250 @@
 """Classify MRI slices: files, folders (with what is below them) or - for standard input. One record per slice on stdout.
 
-A file in a folder is named relative to that folder, in its record and below --masks. Exit status: 0 when every file was
-answered or refused, 1 when one could not be read, 2 for bad usage.
+A file in a folder is named relative to that folder, in its record and below --masks and --overlay. With --studies, the
+slices of a volume or series are followed by its own record: {"file", "study": {...}, "model"}; in CSV a row with the status
+"study" and further columns. docs/studies.md tells what is in it. Exit status: 0 when every file was answered or refused, 1
+when one could not be read, 2 for bad usage, 130 when interrupted.
 """
 
 import argparse
-import csv
 import json
+import os
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import NamedTuple, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from model.classifier import BATCH, DEFAULT_MODEL, Classifier, ModelFileError
-from model.labels import LABELS
-from model.prediction import error_record
-from model.reading import ReadError, read
+from model.batch import Answer, Source, answer_files
+from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
+from model.engines import EngineError
+from model.exports import FORMATS as VOLUME_FORMATS
+from model.exports import ExportError, volume_mask
+from model.overlay import mask_png, overlay
+from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
+from model.resume import READERS, NotResumable, Written, written
 
-MAX_WAITING_VALUES = 100_000_000  # decoded, so that a folder of large pictures does not fill the memory
-COLUMNS = (
-    "file", "slice", "status", "label", *LABELS, "uncertain", "in_distribution",
-    "area_px", "area_fraction", "x0", "y0", "x1", "y1", "reason", "model",
-)  # fmt: skip
-
-
-@dataclass
-class Source:
-    """One input: its name in the record, the name of its mask, and where its bytes are (None for standard input)."""
-
-    name: str
-    mask: PurePath
-    path: Path | None
-
-    def content(self) -> bytes:
-        return sys.stdin.buffer.read() if self.path is None else self.path.read_bytes()
+INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
+MOST_JOBS = 4  # by default; each may hold a decoded file
+VOLUME_MASKS = (
+    "write the mask of each volume or series below --masks, too: nifti as NAME.nii.gz, seg as NAME.seg.dcm, a DICOM SEG, "
+    "which needs DICOM and holds the patient's name, as the standard has it"
+)
 
 
-@dataclass
-class Slice:
-    """A slice that waits for its answer."""
-
-    source: Source
-    index: int
-    pixels: np.ndarray
-    read_ms: float
+class UsageError(Exception):
+    """The command line asks for what cannot be done."""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, a folder, or - for standard input")
-    parser.add_argument("--format", choices=("jsonl", "csv", "table"), default="jsonl")
-    parser.add_argument("--masks", type=Path, metavar="DIR", help="write each slice's tumor mask here, as a 1-bit PNG")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
-    args = parser.parse_args()
+@dataclass(frozen=True)
+class Input(Source):
+    """A source, and the name of its pictures below --masks and --overlay."""
+
+    picture: PurePath
+
+    def volume(self, format: str, start: int = 0) -> PurePath:
+        """The name of the mask of a volume, here of the one that begins with slice `start`."""
+        stem = self.picture.stem.removesuffix(".nii")
+        return self.picture.with_name(f"{numbered(stem, start)}{VOLUME_FORMATS[format].suffix}")
+
+
+class Format(NamedTuple):
+    """How records become text: what comes first, and what a record's line is."""
+
+    header: str
+    line: Callable[[dict], str]
+
+
+def aligned(record: dict) -> str:
+    if "study" in record:
+        study = record["study"]
+        notes = [f"study of {study['stop'] - study['start']} slices"]
+        notes += [f"{study['volume_ml']:.1f} ml"] if study["volume_ml"] is not None else []
+        notes += [f"best {study['best_slice']}"] if study["best_slice"] is not None else []
+        notes += ["uncertain"] if study["uncertain"] else []
+        probability = f"{study['probabilities'][study['label']]:.3f}" if study["label"] else ""
+        return f"{record['file'][-40:]:40} {study['label'] or 'none':12} {probability:>11}  {', '.join(notes)}\n"
+    label = record.get("label", record["status"])
+    probability = f"{record['probabilities'][label]:.3f}" if record["status"] == "ok" else ""
+    note = record.get("reason") or ("uncertain" if record["uncertain"] else "")
+    return f"{record['file'][-40:]:40} {label:12} {probability:>11}  {note}".rstrip() + "\n"
+
+
+FORMATS = {
+    "jsonl": Format("", lambda record: json.dumps(record) + "\n"),
+    "csv": Format(csv_lines(), lambda record: csv_lines([record], header=False)),
+    "csv with studies": Format(
+        csv_lines(columns=COLUMNS + STUDY_COLUMNS),
+        lambda record: csv_lines([record], header=False, columns=COLUMNS + STUDY_COLUMNS),
+    ),
+    "table": Format(f"{'file':40} {'answer':12} {'probability':>11}  note\n", aligned),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = command_line()
+    args = parser.parse_args(arguments)
+    if args.resume and (not args.out or args.format not in READERS):
+        parser.error(f"--resume needs --out FILE, and --format {' or '.join(READERS)}")
+    if args.out and not args.resume and args.out.is_file() and args.out.stat().st_size:
+        parser.error(f"expected a new file for --out, or --resume. Received: {args.out}, which has records already")
+    if args.volume_masks and not args.masks:
+        parser.error("--volume-masks needs --masks DIR")
     try:
-        sources = find_sources(args.paths)
-    except FileNotFoundError as error:
-        parser.error(str(error))
-    try:
+        sources = find_sources(args.paths, args.out)
+        check_targets(sources, args)
         classifier = Classifier.load(args.model)
-    except ModelFileError as error:
+        before = written(args.out, args.format, classifier.version, args.studies) if args.resume else Written()
+        with open_output(args.out, before.end) as out:
+            return run(args, classifier, sources, before, out)
+    except (UsageError, NotResumable) as error:
+        parser.error(str(error))
+    except (ModelFileError, EngineError) as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 1
-
-    write = WRITERS[args.format]()
-    failed = False
-    progress = tqdm(sources, unit="file", file=sys.stderr, disable=None if len(sources) > 1 else True)
-    for record, mask, source in answers(classifier, progress):
-        failed |= record["status"] == "error"
-        if args.masks and mask is not None:
-            save_mask(mask, args.masks / source.mask, record["slice"])
-        write(record)
-    return int(failed)
+    except KeyboardInterrupt:
+        how = " The same command with --resume goes on." if args.out and args.format in READERS else ""
+        print(f"predict.py: interrupted.{how}", file=sys.stderr)
+        return INTERRUPTED
 
 
-def find_sources(paths: list[str]) -> list[Source]:
-    """Expand folders; raises FileNotFoundError for a path that is neither file nor folder."""
+def command_line() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="a file, a folder, or - for standard input")
+    add("--format", choices=("jsonl", "csv", "table"), default="jsonl")
+    add("--studies", action="store_true", help="after the slices of a volume or series, give the record of the whole")
+    add("--out", type=Path, metavar="FILE", help="write the records to a new FILE instead of stdout")
+    add("--resume", action="store_true", help="go on with what an interrupted run has written to --out FILE")
+    add("--masks", type=Path, metavar="DIR", help="write each slice's tumor mask here, as a 1-bit PNG")
+    add("--volume-masks", choices=VOLUME_FORMATS, help=VOLUME_MASKS)
+    add("--overlay", type=Path, metavar="DIR", help="write each slice here, with its outline and evidence, as a PNG")
+    jobs = min(MOST_JOBS, os.cpu_count() or 1)
+    add("--jobs", type=positive, default=jobs, metavar="N", help="files to read at the same time (default: %(default)s)")
+    add("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
+    return parser
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more. Received: {text!r}")
+    return int(text)
+
+
+def find_sources(paths: list[str], out: Path | None = None) -> list[Input]:
+    """Expand folders, but for hidden files and `out`; raises UsageError for a path that is neither file nor folder."""
+    own = out.resolve() if out else None
     sources = []
     for given in paths:
         path = Path(given)
         if given == "-":
-            sources.append(Source("-", PurePath("stdin.png"), None))
+            sources.append(Input("-", None, PurePath("stdin.png")))
         elif path.is_dir():
             for file in sorted(f for f in path.rglob("*") if f.is_file() and not f.name.startswith(".")):
-                name = file.relative_to(path)
-                sources.append(Source(name.as_posix(), name.with_suffix(".png"), file))
+                if file.resolve() != own:
+                    name = file.relative_to(path)
+                    sources.append(Input(name.as_posix(), file, name.with_suffix(".png")))
         elif path.is_file():
-            sources.append(Source(given, PurePath(path.name).with_suffix(".png"), path))
+            sources.append(Input(given, path, PurePath(path.name).with_suffix(".png")))
         else:
-            raise FileNotFoundError(f"expected a file, a folder or -. Received: {given}, which does not exist")
+            raise UsageError(f"expected a file, a folder or -. Received: {given}, which does not exist")
     return sources
 
 
-def answers(classifier: Classifier, sources) -> Iterator[tuple[dict, np.ndarray | None, Source]]:
-    """Read, gather into batches and answer; yields (record, mask or None, source) in the order of the sources."""
-    waiting: list[Slice] = []
+def check_targets(sources: list[Input], args: argparse.Namespace) -> None:
+    """Raises UsageError when a mask or an overlay would be written over one of the files that are read."""
+    own = {source.path.resolve() for source in sources if source.path}
     for source in sources:
-        started = time.perf_counter()
-        try:
-            slices = read(source.content())
-        except (ReadError, OSError) as error:
-            reason = str(error) if isinstance(error, ReadError) else f"The file cannot be opened ({error.strerror})."
-            yield from flush(classifier, waiting)
-            yield error_record(source.name, reason, classifier.version), None, source
-            continue
-        read_ms = (time.perf_counter() - started) * 1000.0 / len(slices)
-        waiting += [Slice(source, i, pixels, read_ms) for i, pixels in enumerate(slices)]
-        if len(waiting) >= BATCH or sum(s.pixels.size for s in waiting) > MAX_WAITING_VALUES:
-            yield from flush(classifier, waiting)
-    yield from flush(classifier, waiting)
+        targets = [folder / source.picture for folder in (args.masks, args.overlay) if folder]
+        targets += [args.masks / source.volume(args.volume_masks)] if args.volume_masks else []
+        for target in targets:
+            if target.resolve() in own:
+                raise UsageError(f"expected another folder for pictures. Received: one in which {target} is an input")
 
 
-def flush(classifier: Classifier, waiting: list[Slice]) -> Iterator[tuple[dict, np.ndarray | None, Source]]:
-    """Answer what waits, and empty it."""
-    for item, prediction in zip(waiting, classifier.predict([s.pixels for s in waiting]), strict=True):
-        record = prediction.record(item.source.name, item.index, classifier.version)
-        record["timings_ms"] = {"read": round(item.read_ms, 3)} | record["timings_ms"]
-        yield record, prediction.mask if prediction.status == "ok" else None, item.source
-    waiting.clear()
+@contextmanager
+def open_output(path: Path | None, keep: int) -> Iterator[TextIO]:
+    """The file of records, cut after its first `keep` bytes, or stdout; raises UsageError when it cannot be opened."""
+    if path is None:
+        sys.stdout.reconfigure(errors="surrogateescape")  # a name that is not Unicode comes out as it is
+        yield sys.stdout
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+        file.truncate(keep)
+    except OSError as error:
+        raise UsageError(f"expected a file for --out. Received: {path} ({error.strerror})") from None
+    with file:
+        yield file
 
 
-def save_mask(mask: np.ndarray, path: Path, index: int) -> None:
-    """A bool (H, W) mask as a 1-bit PNG; slices after a file's first carry their number."""
-    path = path if index == 0 else path.with_stem(f"{path.stem}_{index:04d}")
+def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], before: Written, out: TextIO) -> int:
+    """Answer what is not answered yet; the exit status."""
+    failed = before.failed
+    format = FORMATS["csv with studies" if args.studies and args.format == "csv" else args.format]
+    if not before.end:
+        print(format.header, end="", file=out, flush=True)
+    rest = before.without_answered(sources)
+    with tqdm(
+        total=len(sources),
+        initial=len(sources) - len(rest),
+        unit="file",
+        file=sys.stderr,
+        disable=None if len(sources) > 1 else True,  # None: where stderr is no terminal
+    ) as progress:
+        for answer in answer_files(classifier, rest, args.jobs):
+            failed |= answer.record["status"] == "error"
+            save_pictures(answer, args.masks, args.overlay)  # before the record: what has one is complete
+            if args.volume_masks and answer.predictions:
+                save_volume_masks(answer, args.masks, args.volume_masks, classifier.version)
+            print(format.line(answer.record), end="", file=out, flush=True)
+            for study in answer.studies() if args.studies else ():
+                print(format.line(study.record(answer.source.name, classifier.version)), end="", file=out, flush=True)
+            progress.update(answer.last)
+    return int(failed)
+
+
+def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None) -> None:
+    """Of an answered slice; slices after a file's first carry their number."""
+    if answer.record["status"] != "ok":
+        return
+    name = answer.source.picture.with_stem(numbered(answer.source.picture.stem, answer.index))
+    if masks:
+        save(mask_png(answer.prediction.mask), masks / name)
+    if overlays:
+        save(overlay(answer.pixels, answer.prediction), overlays / name)
+
+
+def save_volume_masks(answer: Answer, folder: Path, format: str, version: str) -> None:
+    """Of a file whose slices are all answered: one for each volume or series in which a slice was; says why it cannot."""
+    for series in answer.scan.series:
+        predictions = answer.predictions[series.start : series.stop]
+        if len(series) > 1 and any(prediction.status == "ok" for prediction in predictions):
+            try:
+                data = volume_mask(format, series, [prediction.mask for prediction in predictions], version)
+            except ExportError as error:
+                tqdm.write(f"predict.py: {answer.source.name}: no mask of the volume. {error}", file=sys.stderr)
+            else:
+                save(data, folder / answer.source.volume(format, series.start))
+
+
+def numbered(stem: str, index: int) -> str:
+    return f"{stem}_{index:04d}" if index else stem
+
+
+def save(data: bytes, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(mask).save(path, "PNG", bits=1)
+    path.write_bytes(data)
 
-
-def jsonl():
-    return lambda record: print(json.dumps(record), flush=True)
-
-
-def comma_separated():
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-
-    def write(record: dict) -> None:
-        tumor = record.get("tumor") or {}
-        row = record | record.get("probabilities", {}) | tumor
-        row |= dict(zip(("x0", "y0", "x1", "y1"), tumor.get("box", ()), strict=False))
-        writer.writerow({column: row.get(column, "") for column in COLUMNS})
-        sys.stdout.flush()
-
-    return write
-
-
-def aligned():
-    print(f"{'file':40} {'answer':12} {'probability':>11}  note")
-
-    def write(record: dict) -> None:
-        label = record.get("label", record["status"])
-        probability = f"{record['probabilities'][label]:.3f}" if record["status"] == "ok" else ""
-        note = record.get("reason") or ("uncertain" if record["uncertain"] else "")
-        print(f"{record['file'][-40:]:40} {label:12} {probability:>11}  {note}".rstrip(), flush=True)
-
-    return write
-
-
-WRITERS = {"jsonl": jsonl, "csv": comma_separated, "table": aligned}
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        os._exit(status)  # else it would wait for the files that are still being read
+    sys.exit(status)

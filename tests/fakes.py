@@ -8,6 +8,7 @@ from PIL import Image
 
 from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
+from model.preprocessing import Frame
 
 TIMINGS = {"preprocess": 2.0, "infer": 80.0, "decide": 1.0}
 
@@ -19,9 +20,20 @@ def ok(label: str = "glioma", probability: float = 0.91, uncertain: bool = False
         if tumor:
             mask[2:6, 3:8] = True
         region = TumorRegion(20, 20 / mask.size, (3, 2, 8, 6)) if tumor else None
-        return Prediction("ok", 0.97, mask, label, probabilities, uncertain, region, timings_ms=dict(TIMINGS))
+        frame = Frame(*mask.shape, (0, 0, mask.shape[1], mask.shape[0]))
+        return Prediction(
+            "ok", 0.97, mask, label, probabilities, uncertain, region, None, dict(TIMINGS), evidence_for(label), frame
+        )
 
     return answer
+
+
+def evidence_for(label: str) -> np.ndarray:
+    """Evidence for the class in the left half, against it in the right; none for or against the others."""
+    evidence = np.zeros((4, 4, len(LABELS)), np.float32)
+    evidence[:, :2, LABELS.index(label)] = 8
+    evidence[:, 2:, LABELS.index(label)] = -4
+    return evidence
 
 
 def refused(reason: str = "This does not look like a brain MRI slice.") -> Callable:
@@ -53,4 +65,12 @@ def picture(format: str = "PNG", size: tuple[int, int] = (16, 12), channels: int
     shape = (height, width) if channels == 1 else (height, width, channels)
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8)).save(buffer, format)
+    return buffer.getvalue()
+
+
+def pages(count: int) -> bytes:
+    """A TIFF of several pages, each with other pixels."""
+    images = [Image.open(io.BytesIO(picture(seed=seed))) for seed in range(count)]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "TIFF", save_all=True, append_images=images[1:])
     return buffer.getvalue()

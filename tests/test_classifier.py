@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from model.classifier import DEFAULT_MODEL, REPAIR, Classifier, ModelFileError, calibrate
+from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError, calibrate
+from model.engines.network_file import REPAIR
 from model.labels import LABELS
 
 INFO = {

@@ -157,7 +157,7 @@ def test_width_and_height_are_not_exchanged(tmp_path):
 def test_an_unreadable_file_is_listed(manifest):
     broken = [i for i in manifest if i.error]
     assert [i.path for i in broken] == [f"{TRAINING}/notumor/Tr-no_0.jpg"]
-    assert broken[0].error == "Expected a PNG, JPEG, WebP, BMP or TIFF image. Received: 19 bytes of something else."
+    assert broken[0].error == "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: 19 bytes of something else."
     assert (broken[0].width, broken[0].sha256, broken[0].group, broken[0].testing_twin) == (0, "", -1, False)
 
 
@@ -509,7 +509,7 @@ kaggle       Training  pituitary       1
 tcga_lgg     Extra     -               1
 tcga_lgg     Extra     glioma          2
 tcga_lgg     Extra     notumor         1
-unreadable: brain_tumor_mri/Training/notumor/Tr-no_0.jpg: Expected a PNG, JPEG, WebP, BMP or TIFF image. \
+unreadable: brain_tumor_mri/Training/notumor/Tr-no_0.jpg: Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. \
 Received: 19 bytes of something else.
 unreadable files: 1
 Testing images with a twin in Training: 2 of 4

@@ -9,7 +9,9 @@ from PIL import Image
 
 from model.labels import LABELS
 from model.prediction import Prediction
-from model.training.evaluation import Answers, ask, calibration_error, figures, plots, proportion, refusals, table
+from model.training.asking import Answers, ask, cases_of, find_cases
+from model.training.dataset import Item
+from model.training.evaluation import calibration_error, figures, plots, proportion, refusals, resampled, table
 from synthetic import head, write_tree
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,14 @@ def certain(index: int, p: float = 0.94) -> list[float]:
 def test_wilson_interval(hits, of, low, high):
     row = proportion(np.arange(of) < hits)
     assert row == {"value": hits / of, "low": low, "high": high, "hits": hits, "of": of}
+
+
+def test_resampled_mean_has_the_interval_of_the_central_limit():
+    values = np.random.default_rng(1).normal(3.0, 2.0, 400)
+    row = resampled(np.mean, values)
+    assert row["value"] == pytest.approx(values.mean(), abs=1e-4)
+    assert (row["low"], row["high"]) == pytest.approx((values.mean() - 0.196, values.mean() + 0.196), abs=0.03)
+    assert resampled(np.mean, values) == row  # the same each time
 
 
 def test_proportion_of_nothing():
@@ -77,7 +87,8 @@ def test_confusion_has_a_column_for_refusals(report):
 def test_tumor_figures(report):
     assert (report["tumor_sensitivity"]["hits"], report["tumor_sensitivity"]["of"]) == (4, 6)  # missed one, refused one
     assert (report["tumors_confidently_missed"]["hits"], report["specificity"]["value"]) == (1, 1.0)
-    assert report["dice"] == {"mean": 0.7, "slices": 2}
+    assert report["dice"] == {"value": 0.7, "low": 0.6, "high": 0.8, "slices": 2}
+    assert report["dice_by_class"] == {"glioma": report["dice"]}
 
 
 def test_tumors_of_unknown_type_count_for_sensitivity_only():
@@ -98,6 +109,16 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     rows = np.array([certain(0, 0.9)] * 10)
     assert calibration_error(np.array([0] * 9 + [1]), rows) == pytest.approx(0.0, abs=1e-9)
     assert calibration_error(np.array([0] * 5 + [1] * 5), rows) == pytest.approx(0.4)
+
+
+def test_report_keeps_the_curves_of_its_plots(report):
+    assert report["calibration_bins"] == [[1, 0.6, 0.0], [6, 0.94, 0.8333]]
+    truth = [0, 0, 0, 0, 2, 2, 2, 2]
+    rows = [certain(0, p) for p in (0.9, 0.8, 0.7, 0.3)] + [certain(0, p) for p in (0.75, 0.6, 0.5, 0.4)]
+    curves = figures(answers(truth, rows))["roc"]
+    assert list(curves["sensitivity"]) == ["glioma", "notumor"]  # there is none of the others
+    points = dict(zip(curves["false_positive_rate"], curves["sensitivity"]["glioma"], strict=True))
+    assert (points[0.0], points[0.2], points[0.3], points[0.5], points[1.0]) == (0.5, 0.5, 0.75, 0.75, 1.0)
 
 
 def test_table_has_the_columns_of_the_original_readme(report):
@@ -132,7 +153,7 @@ def test_ask_reads_folders_and_masks(tmp_path):
     write_tree(tmp_path)
     testing = tmp_path / "brain_tumor_mri" / "Testing"
     (testing / "glioma" / "broken.png").write_bytes(b"no image")
-    given = ask(Oracle(), testing, tmp_path / "tumor_masks" / "Testing")
+    given = ask(Oracle(), find_cases(testing, tmp_path / "tumor_masks" / "Testing"))
     assert given.unreadable == ["glioma/broken.png"]
     assert given.truth.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
     assert given.predicted.tolist() == [0] * 8 + [2] * 4 + [0] * 4
@@ -143,12 +164,50 @@ def test_ask_reads_folders_and_masks(tmp_path):
 def test_ask_takes_tumors_of_unknown_type(tmp_path):
     (tmp_path / "tumor").mkdir()
     Image.fromarray(head(1, tumor=True)[0]).save(tmp_path / "tumor" / "a.png")
-    assert ask(Oracle(), tmp_path).truth.tolist() == [-1]
+    assert ask(Oracle(), find_cases(tmp_path)).truth.tolist() == [-1]
 
 
 def test_ask_needs_class_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="Expected images in folders named glioma, meningioma, notumor"):
-        ask(Oracle(), tmp_path)
+        ask(Oracle(), find_cases(tmp_path))
+
+
+def test_cases_of_a_manifest_know_source_sequence_and_plane(tmp_path):
+    items = [
+        Item("healthy_t1/brisc2025_test_00561_no_sa_t1.jpg", "healthy_t1", "Extra", "notumor"),
+        Item("tcga_lgg/images/TCGA_CS_4941_19960909_11_flair.jpg", "tcga_lgg", "Extra", "glioma", mask="tcga_lgg/masks/m.png"),
+        Item("tcga_lgg/images/TCGA_CS_4941_19960909_11_t1post.jpg", "tcga_lgg", "Extra", "glioma"),
+        Item("brain_tumor_mri/Training/glioma/Tr-gl_1.jpg", "kaggle", "Training", "glioma"),
+    ]
+    cases = cases_of(items, tmp_path)
+    assert [case.groups for case in cases] == [
+        ("source healthy_t1", "plane sagittal"),
+        ("source tcga_lgg", "sequence FLAIR", "plane axial"),
+        ("source tcga_lgg", "sequence T1 post-contrast", "plane axial"),
+        ("source kaggle",),
+    ]
+    assert [case.mask for case in cases] == [None, tmp_path / "tcga_lgg/masks/m.png", None, None]
+    assert cases[3].file == tmp_path / "brain_tumor_mri/Training/glioma/Tr-gl_1.jpg"
+
+
+def test_figures_by_group():
+    given = answers([0, 0, 2, -1], [certain(0), certain(2), certain(2), [NAN] * 4], dice=[0.8, 0.2, NAN, NAN])
+    given.groups = [("source a", "plane axial"), ("source b", "plane axial"), ("source b",), ("source b",)]
+    groups = figures(given)["groups"]
+    assert list(groups) == ["source a", "plane axial", "source b"]
+    assert (groups["source a"]["accuracy"]["hits"], groups["source a"]["dice"]) == (
+        1,
+        {"value": 0.8, "low": 0.8, "high": 0.8, "slices": 1},
+    )
+    assert (groups["plane axial"]["dice"]["value"], groups["plane axial"]["dice"]["slices"]) == (0.5, 2)
+    of_b = groups["source b"]
+    assert (of_b["slices"], of_b["refused"], of_b["accuracy"]["hits"], of_b["accuracy"]["of"]) == (3, 1, 1, 2)
+    assert (of_b["tumor_sensitivity"]["hits"], of_b["tumor_sensitivity"]["of"]) == (0, 2)  # one missed, one refused
+    assert of_b["specificity"]["value"] == 1.0
+    line = next(line for line in table(figures(given)).splitlines() if line.startswith("source b"))
+    assert line == (
+        "source b: accuracy 50.00 % of 2, sensitivity 0.00 % of 2, specificity 100.00 % of 1, Dice 0.2000 of 1, refused 1 of 3"
+    )
 
 
 class Squeamish:

@@ -13,8 +13,9 @@ import pytest
 from model.classifier import Classifier, calibrate
 from model.gate import squared_distance
 from model.labels import LABELS
+from model.training import recipe
 from model.training.dataset import assign, build_manifest
-from model.training.export import GATE_SLACK, export, fit_temperature, gate_facts, risk_threshold, whitening
+from model.training.export import GATE_SLACK, export, fit_mask_level, fit_temperature, gate_facts, risk_threshold, whitening
 from model.training.network import build
 from synthetic import head, write_tree
 
@@ -42,6 +43,7 @@ def test_model_json_describes_the_file_beside_it(exported):
     assert info["size"] == len(content) < 40_000_000
     assert info["labels"] == list(LABELS)
     assert info["input_size"] == 64
+    assert 0.2 <= info["mask_level"] <= 0.5
     assert info["training"]["slices"]["train"]["kaggle/glioma"] == sum(i.label == "glioma" for i in split["train"])
     assert sorted(p.name for p in folder.iterdir()) == ["model.h5", "model.json"]
 
@@ -118,6 +120,17 @@ def test_risk_threshold_keeps_the_accepted_answers_right():
     assert risk_threshold(probabilities, np.ones_like(truth), 0.02) == 0.99
 
 
+def test_mask_level_is_the_one_with_the_highest_dice():
+    masks = np.zeros((3, 64, 64), np.uint8)
+    masks[:2, 16:48, 16:48] = 255
+    predicted = np.where(masks[:, ::2, ::2] > 0, 0.37, 0.05).astype(np.float32)
+    predicted[0, :4] = 0.28  # taken for tumor below that
+    has_mask = np.array([True, True, False])
+    assert fit_mask_level(predicted, masks, has_mask) == 0.35
+    assert fit_mask_level(np.where(predicted > 0.3, 0.9, 0.0), masks, has_mask) == 0.5
+    assert fit_mask_level(predicted, masks, np.zeros(3, bool)) == 0.5
+
+
 def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     """The smoke run of the README, on slices made here and without the network: prepare, train, load, answer."""
     data = write_tree(tmp_path / "data", per_class=12)
@@ -134,6 +147,6 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     options = ["--manifest", manifest, "--run", tmp_path / "run", "--out", out, "--limit", 8, "--precision", "float32"]
     script("train.py", *options, "--weights", tmp_path / "base.weights.h5", "--protocol", "official")
     classifier = Classifier.load(out)
-    assert classifier.info["input_size"] == 192
+    assert classifier.info["input_size"] == recipe.STAGES[-1].size
     assert classifier.info["training"]["protocol"] == "official"
     assert classifier.predict([head(1)[0]])[0].status in ("ok", "refused")

@@ -6,8 +6,9 @@ import pytest
 
 from model.training import fit as fit_module
 from model.training import recipe
-from model.training.dataset import ANY_TUMOR, Item, assign, build_manifest
-from model.training.fit import Arrays, TrainingBatches, ValidationBatches, admissible, fit, shares, smoke
+from model.training.batches import TrainingBatches
+from model.training.dataset import assign, build_manifest
+from model.training.fit import fit, history, smoke
 from synthetic import write_tree
 
 STAGES = (recipe.Stage("head", 64, 1, 1e-3, 5), recipe.Stage("all", 64, 2, 1e-4, 2))
@@ -63,6 +64,10 @@ def test_a_killed_run_resumes_and_ends_as_if_nothing_had_happened(data, split, t
     for a, b in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         assert np.abs(a - b).max() < 1e-3
 
+    told = history(tmp_path / "whole")
+    assert [(r["stage"], r["epoch"]) for r in told] == [("head", 1), ("all", 1), ("all", 2)]
+    assert [r["val_loss"] for r in told] == [float(r["val_loss"]) for r in rows]
+
     again = run(data, split, tmp_path / "whole")  # a finished run has nothing left to do
     assert len(log(tmp_path / "whole")) == 3
     assert np.array_equal(again.get_weights()[0], whole.get_weights()[0])
@@ -88,30 +93,14 @@ def test_a_stage_that_stops_getting_better_ends_early_with_its_best_weights(data
     assert network.get_layer("class_hidden").bias[0] == 1.0
 
 
-def test_shares_follow_the_recipe():
-    items = [Item("", "kaggle", "Training", "glioma")] * 4 + [Item("", "healthy_t1", "Extra", "notumor")]
-    drawn = shares(items)
-    expected = recipe.SHARES["kaggle", "glioma"] / recipe.SHARES["healthy_t1", "notumor"]
-    assert drawn.sum() == pytest.approx(1.0)
-    assert drawn[:4].sum() / drawn[4] == pytest.approx(expected)
-    assert sum(recipe.SHARES.values()) == pytest.approx(1.0)
-
-
-def test_validation_weighs_sources_as_training_draws_them():
-    items = [Item("", "kaggle", "Training", "glioma")] * 6 + [Item("", "healthy_t1", "Extra", "notumor")] * 2
-    pixels = np.zeros((8, 64, 64), np.uint8)
-    batches = ValidationBatches(Arrays(items, pixels, pixels, np.array([True] * 7 + [False])))
-    _, _, weights = batches[0]
-    assert weights["probabilities"].mean() == pytest.approx(1.0)
-    assert weights["probabilities"][:6].sum() / weights["probabilities"][6:].sum() == pytest.approx(0.17 / 0.10)
-    assert weights["mask"][7] == 0.0
-    assert weights["mask"][6] == weights["probabilities"][6]
-
-
-def test_admissible_classes():
-    items = [Item("", "", "", label) for label in ("pituitary", ANY_TUMOR)]
-    assert admissible(items).tolist() == [[0, 0, 0, 1], [1, 1, 0, 1]]
+def test_a_branch_starts_from_the_weights_of_another_run(data, split, tmp_path, monkeypatch):
+    first = run(data, split, tmp_path / "first")
+    monkeypatch.setattr(keras.Model, "fit", lambda self, *a, **k: type("History", (), {"history": {"val_loss": [1.0]}}))
+    sides = split["train"][:4], split["train"][:4]
+    branch = fit(data, *sides, tmp_path / "branch", None, 6, STAGES[1:], 4, start=tmp_path / "first" / "all.weights.h5")
+    for a, b in zip(first.get_weights(), branch.get_weights(), strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_smoke_keeps_every_stage_for_one_epoch():
-    assert [(s.name, s.epochs) for s in smoke(recipe.STAGES)] == [("head", 1), ("coarse", 1), ("fine", 1)]
+    assert [(s.name, s.epochs) for s in smoke(recipe.STAGES)] == [("head", 1), ("base", 1), ("fine", 1)]

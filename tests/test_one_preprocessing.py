@@ -6,7 +6,7 @@ from PIL import Image
 
 from model import classifier, preprocessing
 from model.classifier import Classifier
-from model.training import dataset, evaluation
+from model.training import asking, dataset
 from model.training.dataset import Item
 from synthetic import head
 from test_classifier import INFO, fake_network
@@ -32,7 +32,7 @@ def test_training_evaluation_and_serving_feed_the_network_the_same_pixels(slice_
     assert np.array_equal(served.batches[0][0, ..., 0], expected)
 
     evaluated = fake_network([1, 0, 0, 0])
-    evaluation.ask(Classifier(evaluated, INFO), slice_file.parents[1])
+    asking.ask(Classifier(evaluated, INFO), asking.find_cases(slice_file.parents[1]))
     assert np.array_equal(evaluated.batches[0][0, ..., 0], expected)
 
     item = Item("glioma/a.png", "kaggle", "Training", "glioma")
@@ -43,7 +43,7 @@ def test_training_evaluation_and_serving_feed_the_network_the_same_pixels(slice_
 @pytest.mark.parametrize("room", [classifier, dataset])
 def test_nobody_has_a_preprocessing_of_its_own(room):
     assert room.preprocess is preprocessing.preprocess
-    assert not hasattr(evaluation, "preprocess")  # evaluation asks the classifier
+    assert not hasattr(asking, "preprocess")  # evaluation asks the classifier
 
 
 def test_a_change_of_the_function_reaches_training_and_serving(slice_file, monkeypatch):

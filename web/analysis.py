@@ -1,15 +1,17 @@
-"""A request's files in, an answer for each slice out. The same for the page and the API."""
+"""A request's files in, an answer for each slice and each study out. The same for the page and the API."""
 
-import base64
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from model.explanation import render
+from model.classifier import BATCH
 from model.prediction import Prediction, error_record
-from model.reading import MAX_PIXELS, ReadError, read
+from model.reading import LIMITS, Limits, ReadError, Scan, Series, read
+from model.study import Study, studies
+
+Progress = Callable[[int, int], None]  # called with how many slices are answered, and how many there are
 
 
 @dataclass
@@ -19,7 +21,9 @@ class Answer:
     Attributes:
         file: the client's name for it: echoed back, never used as a path, never logged.
         slice: its index in the file.
-        image: a PNG as a data: URI, once drawn.
+        notes: what is to be said of the whole file; its first answer has them.
+        entry: in a ZIP, the name of the slice's own file.
+        series: the volume or series that it lies in; a lone DICOM image has one of its own.
         timings_ms: milliseconds by stage.
     """
 
@@ -28,50 +32,133 @@ class Answer:
     pixels: np.ndarray | None = None
     prediction: Prediction | None = None
     error: ReadError | None = None
-    image: str = ""
+    notes: tuple[str, ...] = ()
+    entry: str = ""
+    series: Series | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
-
-    def draw(self) -> None:
-        start = time.perf_counter()
-        png = render(self.pixels, self.prediction.mask)
-        self.image = "data:image/png;base64," + base64.b64encode(png).decode()
-        self.timings_ms["render"] = _milliseconds_since(start)
 
     def record(self, version: str) -> dict:
         if self.error:
             return error_record(self.file, str(self.error), version)
         timings = {stage: round(ms, 3) for stage, ms in self.timings_ms.items()}
-        return self.prediction.record(self.file, self.slice, version) | {"timings_ms": timings}
+        record = self.prediction.record(self.file, self.slice, version) | {"timings_ms": timings}
+        return record | {"notes": list(self.notes)} if self.notes else record
 
 
-def analyze(classifier, files: Iterable[tuple[str, bytes]]) -> list[Answer]:
-    """Read each (name, bytes), then ask the classifier once for all slices.
+@dataclass(frozen=True)
+class StudyAnswer:
+    """What came of one volume or series of a file.
 
-    Together they may have as many pixels as one image may: small files can hold large pictures.
+    Attributes:
+        file: as in Answer.
+        answers: its slices' answers, in order.
+    """
+
+    file: str
+    study: Study
+    answers: Sequence[Answer] = field(repr=False)
+
+    @property
+    def best(self) -> Answer | None:
+        """The slice that shows the finding best; None when no tumor was found."""
+        at = self.study.best_slice
+        return None if at is None else self.answers[at - self.study.start]
+
+    def record(self, version: str) -> dict:
+        return self.study.record(self.file, version)
+
+
+@dataclass(frozen=True)
+class Analysis(Sequence):
+    """What came of a request's files; a sequence of the answers.
+
+    Attributes:
+        answers: one for each slice, and for each file that could not be read, in the order sent.
+        studies: one for each volume or series of more than one slice, in the order sent.
+    """
+
+    answers: list[Answer]
+    studies: list[StudyAnswer]
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def __getitem__(self, index):
+        return self.answers[index]
+
+
+def analyze(
+    classifier, files: Iterable[tuple[str, bytes]], limits: Limits = LIMITS, progress: Progress | None = None
+) -> Analysis:
+    """Read each (name, bytes), then ask the classifier for all slices, batch by batch.
+
+    Together they may have as many pixels and slices as one file may: small files can hold large pictures.
+
+    Args:
+        progress: called with 0 and the number of slices when all is read, and after every batch that was answered.
 
     Raises:
         ReadError: the first file's, when not one of them can be read.
     """
-    answers = []
-    room = MAX_PIXELS
+    answers, scans = [], []
     for name, data in files:
-        start = time.perf_counter()
         try:
-            slices = read(data, room)
+            scan, slices = open_file(name, data, limits)
         except ReadError as error:
             answers.append(Answer(name, error=error))
             continue
-        room -= sum(pixels.shape[0] * pixels.shape[1] for pixels in slices)
-        share = _milliseconds_since(start) / len(slices)
-        answers += [Answer(name, i, pixels, timings_ms={"read": share}) for i, pixels in enumerate(slices)]
+        pixels = sum(slice.pixels.shape[0] * slice.pixels.shape[1] for slice in slices)
+        limits = replace(limits, max_pixels=limits.max_pixels - pixels, max_slices=limits.max_slices - len(slices))
+        answers += slices
+        scans.append((scan, slices))
     readable = [answer for answer in answers if not answer.error]
     if not readable:
         raise answers[0].error
-    predictions = classifier.predict([answer.pixels for answer in readable])
-    for answer, prediction in zip(readable, predictions, strict=True):
-        answer.prediction = prediction
-        answer.timings_ms |= prediction.timings_ms
-    return answers
+    ask(classifier, readable, progress)
+    return Analysis(answers, [study for scan, slices in scans for study in study_answers(scan, slices)])
+
+
+def open_file(name: str, data: bytes, limits: Limits = LIMITS) -> tuple[Scan, list[Answer]]:
+    """What a file holds, and an Answer without a prediction for each of its slices.
+
+    Raises:
+        ReadError: it cannot be read.
+    """
+    start = time.perf_counter()
+    scan = read(data, limits)
+    share = milliseconds_since(start) / len(scan)
+    answers = [Answer(name, i, pixels, timings_ms={"read": share}) for i, pixels in enumerate(scan)]
+    answers[0].notes = tuple(scan.notes)
+    for answer, entry in zip(answers, scan.names, strict=False):
+        answer.entry = entry
+    for series in scan.series:
+        for answer in answers[series.start : series.stop]:
+            answer.series = series
+    return scan, answers
+
+
+def read_slices(name: str, data: bytes, limits: Limits = LIMITS) -> list[Answer]:
+    """The answers of `open_file` alone."""
+    return open_file(name, data, limits)[1]
+
+
+def ask(classifier, answers: Sequence[Answer], progress: Progress | None = None) -> None:
+    """Give each its prediction, as many at once as the network takes; `progress` hears of each batch that is done."""
+    tell = progress or (lambda done, total: None)
+    tell(0, len(answers))
+    for start in range(0, len(answers), BATCH):
+        batch = answers[start : start + BATCH]
+        predictions = classifier.predict([answer.pixels for answer in batch])
+        for answer, prediction in zip(batch, predictions, strict=True):
+            answer.prediction = prediction
+            answer.timings_ms |= prediction.timings_ms
+        tell(start + len(batch), len(answers))
+
+
+def study_answers(scan: Scan, answers: Sequence[Answer]) -> list[StudyAnswer]:
+    """The studies of a file whose slices are answered."""
+    found = studies(scan, [answer.prediction for answer in answers])
+    return [StudyAnswer(answers[0].file, study, answers[study.start : study.stop]) for study in found]
 
 
 def describe_timings(answers: Iterable[Answer]) -> str:
@@ -83,5 +170,5 @@ def describe_timings(answers: Iterable[Answer]) -> str:
     return ", ".join(f"{stage} {total:.0f} ms" for stage, total in totals.items())
 
 
-def _milliseconds_since(start: float) -> float:
+def milliseconds_since(start: float) -> float:
     return (time.perf_counter() - start) * 1000

@@ -5,9 +5,27 @@ from collections.abc import Mapping
 
 from werkzeug.exceptions import HTTPException
 
-from model.reading import EmptyFile, ReadError, UnsupportedFormat
+from model.reading import EmptyFile, OverLimit, ReadError, UnsupportedFormat
 
-STATUS_OF = {EmptyFile: 400, UnsupportedFormat: 415}  # any other ReadError is 422
+# What a program may be told of a request for an answer, by status.
+CODES = {
+    400: {
+        "no_file": "nothing was sent in the form field `file`",
+        "empty_file": "no bytes",
+        "one_file": "several files where one is expected",
+        "bad_parameter": "a parameter that is not of its kind or out of its range",
+    },
+    406: {"not_acceptable": "`Accept` asks for what this address does not give"},
+    413: {"too_large": "more bytes, pixels or slices than is allowed", "too_many_files": "more files than is allowed"},
+    415: {"unsupported_format": "not a format that is read", "not_mr": "DICOM of another modality than MR"},
+    422: {
+        "unreadable": "of a format that is read, but damaged",
+        "refused": "no picture, because the image is not taken for a brain MRI slice",
+        "no_volume": "no mask as NIfTI or DICOM SEG, because the file lacks what that format needs",
+    },
+    500: {"internal_error": "a fault of this program"},
+    503: {"busy": "too many requests are waiting; try again after the seconds in `Retry-After`"},
+}
 TITLES = {
     400: "No image to analyze",
     404: "Page not found",
@@ -17,6 +35,7 @@ TITLES = {
     500: "Something went wrong on our side",
     503: "Busy at the moment",
 }
+ANSWER_OF = ((EmptyFile, 400, ""), (OverLimit, 413, "too_large"), (UnsupportedFormat, 415, ""), (ReadError, 422, ""))
 
 log = logging.getLogger("earlymed")
 
@@ -45,7 +64,8 @@ def as_request_error(error: Exception, max_bytes: int) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, ReadError):
-        return RequestError(STATUS_OF.get(type(error), 422), error.code, str(error))
+        status, code = next((status, code) for kind, status, code in ANSWER_OF if isinstance(error, kind))
+        return RequestError(status, code or error.code, str(error))
     if not isinstance(error, HTTPException):
         log.error("A request failed", exc_info=error)
         return RequestError(500, "internal_error", "A fault of this program kept the image from being analyzed.")

@@ -87,6 +87,7 @@ def serve(app: Flask, listener: socket.socket) -> None:
         inbuf_overflow=app.config["MAX_CONTENT_LENGTH"],
         outbuf_overflow=NEVER,
         max_request_body_size=DRAIN_LIMIT,
+        channel_request_lookahead=1,  # so that web/pages.py hears of a client that went away
     )
     server.channel_class = Channel
     server.run()

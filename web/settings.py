@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from model.engines import ENGINES
+from model.reading import LIMITS, Limits
+
 
 class Setting(NamedTuple):
     name: str
@@ -10,14 +13,22 @@ class Setting(NamedTuple):
     help: str
     minimum: int = 0
     maximum: int | None = None
+    choices: tuple[str, ...] = ()
 
 
 SETTINGS = (
     Setting("HOST", "127.0.0.1", "Address to listen on. `0.0.0.0` or `::` lets other computers in."),
     Setting("PORT", 5000, "Port to listen on; 0 takes any free one.", maximum=65535),
     Setting("EARLYMED_MODEL", "", "Path of a model.h5 with its model.json beside it; empty: the project's own."),
+    Setting("EARLYMED_ENGINE", "auto", "What runs the network; `auto`: the fastest with the same answers.", choices=ENGINES),
+    Setting("EARLYMED_THREADS", 0, "Threads of one inference; 0 takes one per core."),
     Setting("MAX_CONTENT_LENGTH", 32 * 2**20, "Bytes that one request may hold, all its files together.", minimum=1),
     Setting("MAX_FILES", 32, "Files that one request may hold.", minimum=1),
+    Setting("MAX_PIXELS", LIMITS.max_pixels, "Pixels of all the slices of one request.", minimum=1),
+    Setting("MAX_SLICES", LIMITS.max_slices, "Slices of one request, all its files together.", minimum=1),
+    Setting("MAX_ZIP_FILES", LIMITS.max_files, "Files that one ZIP may hold.", minimum=1),
+    Setting("MAX_UNPACKED_BYTES", LIMITS.max_bytes, "Bytes that one file may hold once it is unpacked.", minimum=1),
+    Setting("MAX_UNPACKED_RATIO", LIMITS.max_ratio, "How many times its size a packed file may become.", minimum=1),
     Setting("MAX_CONCURRENT", 1, "Requests read and analyzed at the same time.", minimum=1),
     Setting("MAX_WAITING", 16, "Further requests that wait for their turn; one more is answered 503."),
     Setting("RETRY_AFTER", 5, "Seconds after which a client that was answered 503 is asked to try again.", minimum=1),
@@ -25,7 +36,7 @@ SETTINGS = (
 
 
 class SettingError(ValueError):
-    """A setting's value is not of its kind or out of its range."""
+    """A setting's value is not of its kind, out of its range or none of its choices."""
 
 
 def defaults() -> dict[str, int | str]:
@@ -36,12 +47,25 @@ def from_environ(environ: Mapping[str, str]) -> dict[str, int | str]:
     """The settings that an environment holds, each of its default's type.
 
     Raises:
-        SettingError: a number was expected, and something else or one out of range came.
+        SettingError: a number was expected, and something else or one out of range came; or none of the choices.
     """
     return {setting.name: _value(setting, environ[setting.name]) for setting in SETTINGS if setting.name in environ}
 
 
+def limits(config: Mapping) -> Limits:
+    """What the readers of files are held to."""
+    return Limits(
+        max_bytes=config["MAX_UNPACKED_BYTES"],
+        max_pixels=config["MAX_PIXELS"],
+        max_slices=config["MAX_SLICES"],
+        max_files=config["MAX_ZIP_FILES"],
+        max_ratio=config["MAX_UNPACKED_RATIO"],
+    )
+
+
 def _value(setting: Setting, text: str) -> int | str:
+    if setting.choices and text not in setting.choices:
+        raise SettingError(f"{setting.name}: expected one of {', '.join(setting.choices)}. Received: {text!r}.")
     if isinstance(setting.default, str):
         return text
     upper = "or more" if setting.maximum is None else f"to {setting.maximum}"

@@ -12,7 +12,8 @@ from PIL import Image, ImageFilter
 
 from model.classifier import Classifier
 from model.preprocessing import to_grey
-from model.training.evaluation import CONFIDENT, Answers, ask, proportion
+from model.training.asking import Answers, Case, ask
+from model.training.evaluation import CONFIDENT, proportion
 
 RANDOM_SEED = 7
 
@@ -122,14 +123,14 @@ CORRUPTIONS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
 """Each takes and gives uint8 (H, W)."""
 
 
-def robustness(classifier: Classifier, data: Path, every: int = 1, progress=lambda files: files) -> dict[str, dict]:
+def robustness(classifier: Classifier, cases: list[Case], progress=lambda cases: cases) -> dict[str, dict]:
     """Accuracy, refusals and confident errors as the slices come and under each corruption, by its name.
 
-    A confident error is a wrong class with a probability of at least 0.9. Arguments are those of `evaluation.ask`.
+    A confident error is a wrong class with a probability of at least 0.9. Arguments are those of `asking.ask`.
     """
-    report = {"none": _summary(ask(classifier, data, progress=progress, every=every))}
+    report = {"none": _summary(ask(classifier, cases, progress))}
     for corrupt in CORRUPTIONS:
-        given = ask(classifier, data, progress=progress, every=every, change=lambda p, corrupt=corrupt: corrupt(_grey8(p)))
+        given = ask(classifier, cases, progress, lambda p, corrupt=corrupt: corrupt(_grey8(p)))
         report[corrupt.__name__] = _summary(given)
     return report
 

@@ -1,6 +1,6 @@
 """Figures from answers: accuracy with its interval, per class, confusion, ROC, calibration, Dice, refusals."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,92 +9,25 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 
 from model.classifier import Classifier
 from model.labels import DISPLAY, LABELS, NOTUMOR
-from model.prediction import Prediction
-from model.preprocessing import to_grey
 from model.reading import ReadError, read
-from model.training.dataset import ANY_TUMOR, SUFFIXES
+from model.training.asking import Answers
+from model.training.dataset import SUFFIXES
 
 CONFIDENT = 0.9
 BINS = 15
-BATCH = 16
-
-
-@dataclass
-class Answers:
-    """What the classifier said of slices whose truth is known; n slices.
-
-    Attributes:
-        truth: int (n,), index in LABELS, or -1 for a tumor of unknown type.
-        probabilities: float (n, 4); NaN rows where the slice was refused.
-        uncertain: bool (n,).
-        dice: float (n,), NaN where there is no expert mask.
-        unreadable: names of files that could not be read.
-    """
-
-    truth: np.ndarray
-    probabilities: np.ndarray
-    uncertain: np.ndarray
-    dice: np.ndarray
-    unreadable: list[str]
-
-    @property
-    def answered(self) -> np.ndarray:
-        return ~np.isnan(self.probabilities[:, 0])
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """int (n,), index in LABELS, or -1 where the slice was refused."""
-        return np.where(self.answered, np.nan_to_num(self.probabilities).argmax(axis=1), -1)
-
-
-def ask(
-    classifier: Classifier, data: Path, masks: Path | None = None, progress=lambda files: files, change=None, every: int = 1
-) -> Answers:
-    """Put every slice below `data` to the classifier, the way the page does.
-
-    Args:
-        data: one folder per class, named as in LABELS, or `tumor` for tumors of unknown type.
-        masks: the same tree of expert masks (PNG, white is tumor); slices without one are left out of Dice.
-        progress: wraps the list of files, to show how far it is.
-        change: applied to each slice's pixels before it is asked about.
-        every: only each so-manieth slice.
-
-    Raises:
-        FileNotFoundError: when `data` holds none of these folders.
-    """
-    files = [(f, label) for label in (*LABELS, ANY_TUMOR) for f in sorted((data / label).rglob("*"))]
-    files = [(f, label) for f, label in files if f.suffix.lower() in SUFFIXES]
-    if not files:
-        names = ", ".join((*LABELS, ANY_TUMOR))
-        raise FileNotFoundError(f"Expected images in folders named {names} in {data}. Received: none")
-    rows, unreadable, batch = [], [], []
-
-    def flush() -> None:
-        predictions = classifier.predict([pixels for _, _, pixels in batch])
-        for (file, label, _), prediction in zip(batch, predictions, strict=True):
-            mask = masks and masks / file.relative_to(data).with_suffix(".png")
-            rows.append((label, prediction, dice_of(prediction, mask)))
-        batch.clear()
-
-    for file, label in progress(files[::every]):
-        try:
-            pixels = read(file.read_bytes())[0]
-        except ReadError:
-            unreadable.append(file.relative_to(data).as_posix())
-            continue
-        batch.append((file, label, change(pixels) if change else pixels))
-        if len(batch) == BATCH:
-            flush()
-    if batch:
-        flush()
-    refused = dict.fromkeys(LABELS, np.nan)
-    return Answers(
-        truth=np.array([-1 if label == ANY_TUMOR else LABELS.index(label) for label, _, _ in rows], int),
-        probabilities=np.array([list((p.probabilities or refused).values()) for _, p, _ in rows], float).reshape(-1, 4),
-        uncertain=np.array([p.uncertain for _, p, _ in rows], bool),
-        dice=np.array([d for _, _, d in rows], float),
-        unreadable=unreadable,
-    )
+RESAMPLES = 1000
+FALSE_RATES = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # where a report keeps the ROC curves
+GROUP_SHARES = (("tumor_sensitivity", "sensitivity"), ("specificity", "specificity"))
+GROUP_FIGURES = (
+    "slices",
+    "refused",
+    "refusal",
+    "accuracy",
+    "tumor_sensitivity",
+    "specificity",
+    "tumors_confidently_missed",
+    "dice",
+)
 
 
 def refusals(classifier: Classifier, folder: Path, progress=lambda files: files) -> dict[str, dict]:
@@ -118,16 +51,6 @@ def refusals(classifier: Classifier, folder: Path, progress=lambda files: files)
     return {name: proportion(np.array(answers)) for name, answers in (*refused.items(), ("all", everything))}
 
 
-def dice_of(prediction: Prediction, mask: Path | None) -> float:
-    """Dice of the outline against an expert mask of the same size; NaN when there is no such mask."""
-    if mask is None or not mask.is_file():
-        return float("nan")
-    expert = to_grey(read(mask.read_bytes())[0]) > 0
-    if expert.shape != prediction.mask.shape or not expert.any():
-        return float("nan")
-    return 2.0 * float((expert & prediction.mask).sum()) / float(expert.sum() + prediction.mask.sum())
-
-
 def figures(answers: Answers) -> dict:
     """Every figure of a report, plain types only. A refused slice counts as a wrong answer.
 
@@ -142,6 +65,7 @@ def figures(answers: Answers) -> dict:
         "unreadable": len(answers.unreadable),
         "refused": int((~answered).sum()),
         "uncertain": int(answers.uncertain.sum()),
+        "refusal": proportion(~answered),
     }
     if known.any():
         right = (truth == predicted)[known]
@@ -157,7 +81,12 @@ def figures(answers: Answers) -> dict:
         }
         both = known & answered
         report["auc"] = _auc(truth[both], answers.probabilities[both])
-        report["calibration_error"] = round(calibration_error(truth[both], answers.probabilities[both]), 4)
+        report["roc"] = roc_points(truth[both], answers.probabilities[both])
+        report["calibration_error"] = resampled(calibration_error, truth[both], answers.probabilities[both])
+        report["calibration_bins"] = [
+            [count, round(confidence, 4), round(accuracy, 4)]
+            for count, confidence, accuracy in calibration_bins(truth[both], answers.probabilities[both])
+        ]
     tumor, healthy = truth != NOTUMOR, truth == NOTUMOR
     if tumor.any():
         called_tumor = (predicted != NOTUMOR) & (predicted >= 0)
@@ -168,8 +97,20 @@ def figures(answers: Answers) -> dict:
         report["specificity"] = proportion((predicted == NOTUMOR)[healthy])
     if (~np.isnan(answers.dice)).any():
         scored = ~np.isnan(answers.dice)
-        report["dice"] = {"mean": round(float(answers.dice[scored].mean()), 4), "slices": int(scored.sum())}
+        report["dice"] = resampled(np.mean, answers.dice[scored]) | {"slices": int(scored.sum())}
+        report["dice_by_class"] = {
+            LABELS[i]: resampled(np.mean, answers.dice[scored & (truth == i)]) | {"slices": int((scored & (truth == i)).sum())}
+            for i in sorted(set(truth[scored & known]))
+        }
+    names = dict.fromkeys(group for groups in answers.groups for group in groups)
+    if names:
+        per_group = {name: figures(_ungrouped(answers.of(name))) for name in names}
+        report["groups"] = {name: {k: v for k, v in row.items() if k in GROUP_FIGURES} for name, row in per_group.items()}
     return report
+
+
+def _ungrouped(answers: Answers) -> Answers:
+    return replace(answers, groups=[])
 
 
 def proportion(hits: np.ndarray) -> dict:
@@ -182,12 +123,39 @@ def proportion(hits: np.ndarray) -> dict:
     return {"value": round(k / n, 4), "low": low, "high": high, "hits": k, "of": n}
 
 
+def resampled(statistic, *arrays: np.ndarray) -> dict:
+    """A statistic of slices with its 95 % bootstrap percentile interval (Efron 1979; 1000 resamples of slices, fixed seed)."""
+    n, rng = len(arrays[0]), np.random.default_rng(0)
+    drawn = (rng.integers(0, n, n) for _ in range(RESAMPLES if n else 0))
+    spread = [statistic(*(a[rows] for a in arrays)) for rows in drawn] or [np.nan]
+    low, high = np.quantile(spread, (0.025, 0.975))
+    value = statistic(*arrays) if n else np.nan
+    return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
 def calibration_bins(truth: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:
     """(count, mean confidence, accuracy) of each of the 15 equal bins of confidence that is not empty."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     index = np.minimum((confidence * BINS).astype(int), BINS - 1)
     filled = [index == b for b in range(BINS) if (index == b).any()]
     return [(int(b.sum()), float(confidence[b].mean()), float(right[b].mean())) for b in filled]
+
+
+def roc_points(truth: np.ndarray, probabilities: np.ndarray) -> dict:
+    """Each class against the rest: the greatest sensitivity at no more than each of FALSE_RATES (1 - specificity).
+
+    Returns:
+        `false_positive_rate`, a list, and `sensitivity`, a list of the same length by label, without the labels that all or
+        none of the slices have.
+    """
+    curves = {}
+    for index, label in enumerate(LABELS):
+        positive = truth == index
+        if 0 < positive.sum() < len(truth):
+            false_rate, true_rate, _ = roc_curve(positive, probabilities[:, index])
+            last = np.searchsorted(false_rate, FALSE_RATES, side="right") - 1
+            curves[label] = [round(float(rate), 4) for rate in true_rate[last]]
+    return {"false_positive_rate": list(FALSE_RATES), "sensitivity": curves}
 
 
 def calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
@@ -219,13 +187,20 @@ def table(report: dict) -> str:
             interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
             lines.append(f"{name:26}{100 * row['value']:>8.2f} %  95 % {interval:18} {row['hits']} of {row['of']}")
     if "calibration_error" in report:
-        lines.append(f"{'calibration error':26}{report['calibration_error']:>10.4f}  (15 bins)")
+        lines.append(f"{'calibration error':26}{report['calibration_error']['value']:>10.4f}  (15 bins)")
     if "dice" in report:
-        lines.append(f"{'Dice, mean per slice':26}{report['dice']['mean']:>10.4f}  ({report['dice']['slices']} masks)")
+        lines.append(f"{'Dice, mean per slice':26}{report['dice']['value']:>10.4f}  ({report['dice']['slices']} masks)")
+    for label, row in report.get("dice_by_class", {}).items():
+        lines.append(f"{'  of ' + label:26}{row['value']:>10.4f}  ({row['slices']} masks)")
     lines.append(
         f"slices {report['slices']}, refused {report['refused']}, uncertain {report['uncertain']}, "
         f"unreadable {report['unreadable']}"
     )
+    for name, row in report.get("groups", {}).items():
+        shares = [(title, row.get(key)) for key, title in (("accuracy", "accuracy"), *GROUP_SHARES)]
+        told = [f"{title} {100 * share['value']:.2f} % of {share['of']}" for title, share in shares if share and share["of"]]
+        told += [f"Dice {row['dice']['value']:.4f} of {row['dice']['slices']}"] if "dice" in row else []
+        lines.append(f"{name}: " + ", ".join([*told, f"refused {row['refused']} of {row['slices']}"]))
     if "confusion" in report:
         lines += ["", "truth \\ answer  " + "".join(f"{c:>12}" for c in report["confusion"]["columns"])]
         for label, counts in zip(LABELS, report["confusion"]["counts"], strict=True):
@@ -269,7 +244,7 @@ def plots(answers: Answers, report: dict, folder: Path) -> list[Path]:
         bins = calibration_bins(truth, probabilities)
         axes.plot([0, 1], [0, 1], "--", color="grey")
         axes.plot([c for _, c, _ in bins], [a for _, _, a in bins], "o-")
-        axes.set(xlabel="confidence", ylabel="accuracy", title=f"Calibration, ECE {report['calibration_error']:.3f}")
+        axes.set(xlabel="confidence", ylabel="accuracy", title=f"Calibration, ECE {report['calibration_error']['value']:.3f}")
 
     paths = []
     for draw in (confusion, roc, calibration):

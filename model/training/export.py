@@ -14,8 +14,8 @@ from model.delivery import write_saved_model_txt
 from model.gate import squared_distance
 from model.labels import LABELS
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
+from model.training.arrays import Arrays
 from model.training.dataset import ANY_TUMOR, Item
-from model.training.fit import Arrays
 from model.training.network import GATE_DIMENSIONS, build, with_gate
 from model.training.stripping import DEPTHS, strip_skull
 
@@ -24,6 +24,7 @@ FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is
 GATE_SLACK = 1.25  # a new scanner's slices lie further out than those of the scanners that were seen
 MIN_DEVIATION = 0.01  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
+MASK_LEVELS = np.arange(0.5, 0.19, -0.05)  # tried from the middle down; of equals the first is taken
 ACCEPTED_RISK = 0.02  # share of wrong answers among those not called uncertain, on validation
 FORMAT_VERSION = "1"
 
@@ -43,7 +44,9 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
         if layer.weights:
             layer.set_weights([_half(w) for w in trained.get_layer(layer.name).get_weights()])
 
-    arrays = {name: Arrays.load(data, split[name], size, run / f"{name}-{size}.npz") for name in ("train", "validation")}
+    arrays = {
+        name: Arrays.load(data, split[name], size, run.parent / f"arrays-{size}.npz") for name in ("train", "validation")
+    }
     step = max(1, len(arrays["train"].images) // GATE_SLICES)
     train = _outputs(network, with_stripped(arrays["train"].images[::step]))
     validation = _outputs(network, arrays["validation"].images)
@@ -70,6 +73,7 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
         "uncertain_below": round(
             risk_threshold(calibrate(validation["probabilities"][known], temperature), truth, ACCEPTED_RISK), 4
         ),
+        "mask_level": fit_mask_level(validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask),
         "gate": gate_facts(distance),
         "training": facts | {"slices": _counts(split)},
         "figures": {},
@@ -84,7 +88,7 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
 def with_stripped(images: np.ndarray, every: int = 4) -> np.ndarray:
     """The images, uint8 (n, s, s), and skull-stripped copies of each fourth: the gate must know such slices too."""
     rng = np.random.default_rng(0)
-    copies = [strip_skull(image / 255.0, rng.uniform(*DEPTHS)) for image in images[::every]]
+    copies = [strip_skull(image / 255.0, rng.uniform(*DEPTHS))[0] for image in images[::every]]
     return np.concatenate([images, np.round(255 * np.stack(copies)).astype(np.uint8)])
 
 
@@ -128,6 +132,28 @@ def risk_threshold(probabilities: np.ndarray, truth: np.ndarray, risk: float) ->
     return 0.99
 
 
+def fit_mask_level(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray) -> float:
+    """The probability above which a place counts as tumor: that with the highest mean Dice over slices with a tumor.
+
+    Args:
+        predicted: float (n, m, m) in [0, 1].
+        masks: uint8 (n, 2m, 2m), 0..255.
+        has_mask: bool (n,).
+    """
+    n, side, _ = predicted.shape
+    truth = masks.reshape(n, side, 2, side, 2).mean(axis=(2, 4)) > 127.5
+    used = has_mask & truth.any(axis=(1, 2))
+    if not used.any():
+        return 0.5
+    truth, predicted = truth[used], predicted[used]
+
+    def dice(level: float) -> float:
+        mask = predicted > level
+        return (2 * (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))).mean()
+
+    return round(float(max(MASK_LEVELS, key=dice)), 2)
+
+
 def save_half(network: keras.Model, path: Path) -> None:
     """Save as HDF5 with float16 weights, the label order, and no optimizer; `keras.saving.load_model` reads it."""
     part = path.with_name(path.name + ".part.h5")
@@ -166,7 +192,7 @@ def _outputs(network: keras.Model, images: np.ndarray, batch: int = 32) -> dict[
     for start in range(0, len(images), batch):
         x = images[start : start + batch, ..., None].astype(np.float32).repeat(3, axis=-1) / 255.0
         outputs = network.predict_on_batch(x)
-        parts.append({k: outputs[k] for k in ("probabilities", "features")})
+        parts.append({k: outputs[k] for k in ("probabilities", "features", "mask")})
     return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 

@@ -22,18 +22,27 @@ class Stage:
     frozen: int
 
 
-# First the heads alone, then all but the two first blocks at a size that is cheap, then at the size that is served: the
-# convolutions do not care about size, and most of what they learn costs half as much at 128 px as it would at 192.
+# First the heads alone, then all but the two first blocks, small; then the same at the size that is served. A run that holds
+# sources out ends after `base` (--until), is asked about them, and others may branch off there (--branch).
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
-    Stage("coarse", 128, 18, 1.2e-4, 2),
-    Stage("fine", 192, 10, 5e-5, 2),
+    Stage("base", 128, 13, 1.5e-4, 2),
+    Stage("fine", 192, 14, 1e-4, 2),
 )
+BRANCH_AFTER = "base"
 BATCH = 32
 EPOCH_SAMPLES = 3200
 WEIGHT_DECAY = 1e-4
-MASK_WEIGHT = 0.6  # of the mask's loss against the class's
+HEAD_FACTOR = 4.0  # times the rate for the layers that do not come from VGG16: they start from nothing
+MASK_WEIGHT = 1.0  # of the mask's loss against the class's
 PATIENCE = 8  # epochs without a better validation loss before a stage ends early
+STRIPPED_SHARE = 0.15  # of draws whose skull is stripped in imitation
+GRAFTED_SHARE = 0.30  # of draws without a tumor: one is grafted in, of unknown type since its place is not its own
+HEALED_SHARE = 0.30  # of draws with a known, small tumor: healthy tissue takes its place
+HEALED_LABELS = {"meningioma", "pituitary"}  # a glioma reaches beyond its outline, and what is left of it is no healthy tissue
+SHAM_SHARE = 0.12  # of draws without a tumor: healthy tissue is grafted in, so that a seam tells nothing
+SMALL_TUMOR = 0.06  # of the slice: what a healed tumor may have taken; a large one has displaced too much
+RESTYLED_SHARE = 0.30  # of draws that take on, more or less, the tones of another slice
 
 # Share of draws by (source, label): no class is a source, no source is a class. Stands in for class weights.
 SHARES = {

@@ -1,4 +1,4 @@
-"""Imitate skull stripping, which research scans often come with: for the gate, which would take them for something else."""
+"""Imitate skull stripping, which research scans often come with: network and gate must know such slices too."""
 
 import numpy as np
 from scipy import ndimage
@@ -9,7 +9,7 @@ HEAD_LEVEL = 0.08  # of the window; what is darker is air
 DEPTHS = (0.18, 0.35)  # of the head's inner radius; scalp and skull lie within
 
 
-def strip_skull(image: np.ndarray, depth: float) -> np.ndarray:
+def strip_skull(image: np.ndarray, depth: float, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """Blank the outer shell of the head and preprocess what is left anew.
 
     A distance from the head's edge stands in for a real segmentation of the brain: it is crude below the skull base.
@@ -17,11 +17,13 @@ def strip_skull(image: np.ndarray, depth: float) -> np.ndarray:
     Args:
         image: float (s, s) in [0, 1], a preprocessed slice.
         depth: of the shell, as a share of the largest distance from the edge, in [0, 1).
+        mask: float (s, s) in [0, 1], the tumor in that slice, or None.
 
     Returns:
-        float32 (s, s) in [0, 1].
+        The slice, float32 (s, s) in [0, 1], and what is left of the tumor in it (None for none given).
     """
     head = ndimage.binary_fill_holes(ndimage.binary_opening(image > HEAD_LEVEL, np.ones((3, 3), bool)))
     distance = ndimage.distance_transform_edt(head)
     inside = distance > depth * distance.max()
-    return preprocess((image * inside).astype(np.float32), len(image))[0]
+    stripped, frame = preprocess((image * inside).astype(np.float32), len(image))
+    return stripped, None if mask is None else frame.from_input(mask * inside, len(image))

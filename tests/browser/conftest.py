@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from servers import running_server
+from servers import Server, running_server
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -22,6 +22,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 120_000  # ms; a machine may have other things to do
 
 
 def unavailable(reason: str) -> None:
@@ -45,10 +46,16 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def server(chromium) -> Iterator[str]:
-    """The address of `python app.py`, started once. Asks for `chromium` first: no browser, no server."""
+def running(chromium) -> Iterator[Server]:
+    """`python app.py`, started once. Asks for `chromium` first: no browser, no server."""
     with running_server() as running:
-        yield running.url
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(running) -> str:
+    """Its address."""
+    return running.url
 
 
 @pytest.fixture
@@ -74,6 +81,7 @@ def open_page(chromium, server):
 
     def start(**options):
         context = chromium.new_context(**options)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         context.route("**/*", guard)
         page = context.new_page()

@@ -1,0 +1,153 @@
+"""From many files to answers: read ahead in threads, answered in batches, given back in order.
+
+    for answer in answer_files(classifier, sources, jobs=4):
+        print(answer.record)
+
+Three stages run beside each other: `jobs` threads read and decode, the caller's thread gathers batches and takes the
+answers, one or two threads ask the model. Pillow, NumPy, zlib and TensorFlow let go of the interpreter while they work. What
+is decoded and not yet answered is bounded: `jobs` files, and the batches that wait. A volume's slices are kept until its last
+one is answered.
+"""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from model.classifier import BATCH
+from model.prediction import Prediction, error_record
+from model.reading import LIMITS, Limits, ReadError, Scan, read
+from model.study import Study, studies
+
+MAX_BATCH_VALUES = 100_000_000  # decoded, so that a folder of large pictures does not fill the memory
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input: its name in the record, and where its bytes are (None for standard input)."""
+
+    name: str
+    path: Path | None
+
+    def content(self) -> bytes:
+        return sys.stdin.buffer.read() if self.path is None else self.path.read_bytes()
+
+
+@dataclass
+class Answer:
+    """What came of one slice of a source, or of a source that cannot be read.
+
+    Attributes:
+        last: whether it is the source's last.
+        notes: what is to be said of the whole source; its first answer has them.
+        pixels, prediction: None when it cannot be read.
+        scan: what the source holds, when there is a volume or series of several slices in it; else None.
+        predictions: of all slices of the scan; its last answer has them, the others have none.
+    """
+
+    source: Source
+    index: int = 0
+    last: bool = True
+    read_ms: float = 0.0
+    notes: tuple[str, ...] = ()
+    pixels: np.ndarray | None = None
+    prediction: Prediction | None = None
+    record: dict | None = None
+    scan: Scan | None = None
+    predictions: list[Prediction] = field(default_factory=list)
+
+    def studies(self) -> list[Study]:
+        """Those of the source, once: with its last slice."""
+        return studies(self.scan, self.predictions) if self.predictions else []
+
+
+def answer_files(classifier, sources: Iterable[Source], jobs: int = 1, limits: Limits = LIMITS) -> Iterator[Answer]:
+    """Answer for every slice of every source, in order, whatever the number of `jobs`; nothing is raised for a bad file."""
+    readers, askers = ThreadPoolExecutor(jobs), ThreadPoolExecutor(min(2, jobs))
+    try:
+        yield from _collected(_asked(askers, readers, classifier, sources, jobs, limits))
+    finally:
+        for pool in (readers, askers):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _collected(answers: Iterable[Answer]) -> Iterator[Answer]:
+    """Give the last answer of a volume the predictions of all."""
+    predictions: list[Prediction] = []
+    for answer in answers:
+        if answer.scan:
+            predictions.append(answer.prediction)
+            if answer.last:
+                answer.predictions, predictions = predictions, []
+        yield answer
+
+
+def _asked(askers, readers, classifier, sources: Iterable[Source], jobs: int, limits: Limits) -> Iterator[Answer]:
+    asked: deque[Future] = deque()
+    for batch in _batches(_read_ahead(readers, sources, jobs, classifier.version, limits)):
+        asked.append(askers.submit(_ask, classifier, batch))
+        if len(asked) > min(2, jobs):
+            yield from asked.popleft().result()
+    while asked:
+        yield from asked.popleft().result()
+
+
+def _read_ahead(pool, sources: Iterable[Source], ahead: int, version: str, limits: Limits) -> Iterator[list[Answer]]:
+    reading: deque[Future] = deque()
+    for source in sources:
+        reading.append(pool.submit(_read, source, version, limits))
+        if len(reading) > ahead:
+            yield reading.popleft().result()
+    while reading:
+        yield reading.popleft().result()
+
+
+def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
+    started = time.perf_counter()
+    try:
+        scan = read(source.content(), limits)
+    except ReadError as error:
+        return [Answer(source, record=error_record(source.name, str(error), version))]
+    except OSError as error:
+        return [Answer(source, record=error_record(source.name, f"The file cannot be opened ({error.strerror}).", version))]
+    share = (time.perf_counter() - started) * 1000.0 / len(scan)
+    whole = scan if scan.is_study else None
+    last = len(scan) - 1
+    answers = [Answer(source, i, i == last, share, pixels=pixels, scan=whole) for i, pixels in enumerate(scan)]
+    answers[0].notes = tuple(scan.notes)
+    return answers
+
+
+def _batches(files: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
+    """Gather slices, with the errors between them, to what the model answers at once."""
+    batch: list[Answer] = []
+    count = values = 0
+    for answers in files:
+        for answer in answers:
+            batch.append(answer)
+            if answer.pixels is not None:
+                count += 1
+                values += answer.pixels.size
+            if count == BATCH or values > MAX_BATCH_VALUES:
+                yield batch
+                batch, count, values = [], 0, 0
+    if batch:
+        yield batch
+
+
+def _ask(classifier, batch: list[Answer]) -> list[Answer]:
+    """Give each that could be read its prediction and its record."""
+    readable = [answer for answer in batch if answer.pixels is not None]
+    predictions = classifier.predict([answer.pixels for answer in readable]) if readable else []
+    for answer, prediction in zip(readable, predictions, strict=True):
+        answer.prediction = prediction
+        answer.record = prediction.record(answer.source.name, answer.index, classifier.version)
+        answer.record["timings_ms"] = {"read": round(answer.read_ms, 3)} | answer.record["timings_ms"]
+        if answer.notes:
+            answer.record["notes"] = list(answer.notes)
+    return batch

@@ -1,0 +1,131 @@
+"""model.h5 as plain data, read without Keras: the layers of a functional Keras 3 model, and their weights."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from model.labels import LABELS
+
+REPAIR = "git checkout -- model/model.h5 model/model.json"
+OUTPUTS = {"probabilities", "mask", "evidence", "gate"}
+
+
+class ModelFileError(Exception):
+    """The model's files cannot be trusted. One line: the file, what was expected, what came, and what repairs it."""
+
+    def __init__(self, path: Path, expected: str, received: str):
+        super().__init__(f"{path}: expected {expected}. Received: {received}. To repair it: {REPAIR}")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer as the file describes it.
+
+    Attributes:
+        kind: Keras' class name, such as Conv2D.
+        config: its arguments.
+        sources: the names of the layers it takes its inputs from, in order; none for an input.
+        weights: by the last part of their names, such as `kernel`; each is read when it is taken.
+    """
+
+    kind: str
+    name: str
+    config: dict
+    sources: tuple[str, ...]
+    weights: Mapping[str, h5py.Dataset]
+
+    def weight(self, name: str) -> np.ndarray:
+        """One of its weights, of the type that the file holds."""
+        return self.weights[name][()]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers, each after its sources, and the layers that are outputs, by the output's name ("" when there is but one)."""
+
+    layers: tuple[Layer, ...]
+    outputs: dict[str, str]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in here is the file's fault, and is told as a ModelFileError."""
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except Exception as error:  # h5py, Keras and OpenVINO raise many types for a file that is not such a model
+        reason = (str(error).splitlines() or [""])[0]
+        raise ModelFileError(path, "a Keras model in HDF5", f"{type(error).__name__}: {reason}") from None
+
+
+def check_labels(path: Path) -> None:
+    """Raises ModelFileError when the file's outputs are in another order than LABELS, or the file is not one of HDF5."""
+    with reading(path), h5py.File(path, "r") as file:
+        labels = [str(label) for label in file.attrs.get("earlymed_labels", ())]
+    if tuple(labels) != LABELS:
+        raise ModelFileError(path, f"weights for the labels {', '.join(LABELS)}", ", ".join(labels) or "no labels")
+
+
+def check_shapes(path: Path, size: int, inputs: tuple, outputs: tuple | dict[str, tuple]) -> None:
+    """Raises ModelFileError for a network from or to something else than the classifier's; shapes are as Keras gives them."""
+    if inputs != (None, size, size, 3) or not isinstance(outputs, dict) or set(outputs) != OUTPUTS:
+        expected = f"a network from {(None, size, size, 3)} to {', '.join(sorted(OUTPUTS))}"
+        raise ModelFileError(path, expected, f"one from {inputs} to {outputs}")
+
+
+def read_network(file: h5py.File) -> Network:
+    """The network in an open model.h5.
+
+    Raises:
+        KeyError, ValueError: it holds no functional model, or one that applies a layer twice.
+    """
+    model = json.loads(file.attrs["model_config"])
+    if model["class_name"] != "Functional":
+        raise ValueError(f"Expected a functional model. Received: {model['class_name']}")
+    config = model["config"]
+    layers = tuple(
+        Layer(
+            layer["class_name"],
+            layer["config"]["name"],
+            layer["config"],
+            _sources(layer),
+            _weights(file["model_weights"], layer["config"]["name"]),
+        )
+        for layer in config["layers"]
+    )
+    outputs = config["output_layers"]
+    if not isinstance(outputs, dict):
+        outputs = {"": outputs[0] if isinstance(outputs[0], list) else outputs}
+    return Network(layers, {name: source for name, (source, _, _) in outputs.items()})
+
+
+def _sources(layer: dict) -> tuple[str, ...]:
+    """Keras writes each call of a layer with its arguments, the tensors among them as (layer, call, output)."""
+    calls = layer["inbound_nodes"]
+    if len(calls) > 1:
+        raise ValueError(f"Expected each layer to be called once. Received: {len(calls)} calls of {layer['config']['name']}")
+    found: list[str] = []
+
+    def look(value) -> None:
+        if isinstance(value, dict) and "keras_history" in value:
+            found.append(value["keras_history"][0])
+        elif isinstance(value, dict | list):
+            for part in value.values() if isinstance(value, dict) else value:
+                look(part)
+
+    look(calls)
+    return tuple(found)
+
+
+def _weights(groups: h5py.Group, name: str) -> dict[str, h5py.Dataset]:
+    if name not in groups:
+        return {}
+    group = groups[name]
+    paths = [p.decode() if isinstance(p, bytes) else str(p) for p in group.attrs.get("weight_names", ())]
+    return {path.rsplit("/", 1)[-1]: group[path] for path in paths}

@@ -1,0 +1,92 @@
+"""DICOM slices in any order to series in order: what lies in one volume, from which position to which."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from model.formats.common import Series
+from model.formats.dicom import DicomOrigin, DicomSlice
+
+UNEVEN = 0.05  # of the median distance between slices; positions are rounded when they are written
+UNEVEN_NOTE = "The distances between the slices of a series differ (one may be missing): no volume in ml can be given."
+
+
+def stack(slices: list[DicomSlice]) -> tuple[list[DicomSlice], tuple[Series, ...], tuple[str, ...]]:
+    """Order the slices of each series, and leave out what came twice.
+
+    A series of several orientations (a localizer), or with several images at one position (echoes, repetitions), becomes
+    several. Where positions are known they give the order, along the normal of the slices; else instance numbers do.
+
+    Returns:
+        The slices, the series that they form (one after the other; a single slice forms one too), and notes.
+    """
+    once = {(s.instance, s.frame): s for s in reversed(slices)}
+    groups = defaultdict(list)
+    for one in sorted(once.values(), key=lambda s: (s.number, s.name)):
+        turn = tuple(np.round(one.orientation, 2) + 0.0) if one.orientation else None
+        groups[one.series, turn, one.pixels.shape].append(one)
+    ordered, found, notes = [], [], []
+    for group in groups.values():
+        for volume in _volumes(group):
+            start = len(ordered)
+            ordered += volume
+            spacing, affine, even = _geometry(volume)
+            if not even:
+                notes.append(UNEVEN_NOTE)
+            origin = DicomOrigin(tuple(s.dataset for s in volume), tuple(s.frame for s in volume))
+            found.append(Series(start, len(ordered), spacing, affine, origin))
+    return ordered, tuple(found), tuple(dict.fromkeys(notes))
+
+
+def _volumes(group: list[DicomSlice]) -> list[list[DicomSlice]]:
+    """One list when every slice lies elsewhere; else the first, second, ... at each position."""
+    if not _are_placed(group):
+        return [group]
+    places = defaultdict(list)
+    for one in group:
+        places[round(_height(one), 2)].append(one)
+    volumes = [[] for _ in range(max(len(there) for there in places.values()))]
+    for place in sorted(places):
+        for volume, one in zip(volumes, places[place], strict=False):
+            volume.append(one)
+    return volumes
+
+
+def _are_placed(slices: list[DicomSlice]) -> bool:
+    return all(s.position is not None and s.orientation is not None for s in slices)
+
+
+def _height(one: DicomSlice) -> float:
+    """The position along the normal of the slice, in mm."""
+    return float(np.dot(np.cross(one.orientation[:3], one.orientation[3:]), one.position))
+
+
+def _geometry(volume: list[DicomSlice]) -> tuple[tuple[float, float, float] | None, np.ndarray | None, bool]:
+    """(spacing, affine, whether the slices lie evenly) of slices in order. PS3.3, C.7.6.2.1.1, turned from LPS to RAS."""
+    first, last = volume[0], volume[-1]
+    if first.pixel_spacing is None or any(s.pixel_spacing != first.pixel_spacing for s in volume):
+        return None, None, True
+    if not _are_placed(volume):
+        steps = {s.step for s in volume}
+        step = steps.pop() if len(steps) == 1 else None
+        return ((step, *first.pixel_spacing) if step else None), None, True
+    row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
+    normal = np.cross(row, column)
+    length = np.linalg.norm(normal)
+    if not 0.9 < length < 1.1:
+        return None, None, True
+    if len(volume) > 1:
+        heights = np.array([_height(s) for s in volume])
+        gaps = np.diff(heights)
+        if abs(gaps - np.median(gaps)).max() > UNEVEN * np.median(gaps):
+            return None, None, False
+        step, across = float(gaps.mean()), (np.array(last.position) - first.position) / len(gaps)
+    elif first.step:
+        step, across = first.step, normal / length * first.step
+    else:
+        return None, None, True
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1], affine[:3, 2] = across, column * first.pixel_spacing[0], row * first.pixel_spacing[1]
+    affine[:3, 3] = first.position
+    affine[:2] *= -1
+    return (step, *first.pixel_spacing), affine + 0.0, True  # -0.0 becomes 0.0

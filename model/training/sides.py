@@ -1,0 +1,37 @@
+"""Which slice a run trains on, validates on, or must not see: remembered in the run's folder as `split.json`."""
+
+import json
+from pathlib import Path
+
+from model.training.dataset import Item
+
+SIDES = ("train", "validation", "testing", "held_out")
+
+
+def remember(run: Path, split: dict[str, list[Item]]) -> None:
+    """Keep which slice is on which side: a resumed run must not validate on what it has trained on."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "split.json").write_text(json.dumps({i.path: name for name, items in split.items() for i in items}))
+
+
+def remembered(run: Path, items: list[Item]) -> dict[str, list[Item]] | None:
+    """The split that this run was started with, or None for a new run."""
+    file = run / "split.json"
+    if not file.is_file():
+        return None
+    sides = json.loads(file.read_text())
+    split = {name: [] for name in SIDES}
+    for item in items:
+        if item.path in sides:
+            split[sides[item.path]].append(item)
+    return split
+
+
+def check_branch(run: Path, split: dict[str, list[Item]]) -> None:
+    """Raises ValueError when what this run must not have seen was trained on by the run it branches off."""
+    sides = json.loads((run / "split.json").read_text())
+    seen = [i for name in ("validation", "testing", "held_out") for i in split[name] if sides.get(i.path) == "train"]
+    if seen:
+        raise ValueError(
+            f"{run} has trained on {len(seen)} slices that this run validates or tests on, such as {seen[0].path}"
+        )

@@ -1,0 +1,178 @@
+"""Whole servers: the ways to answer side by side, one of them under load, how its cost grows, and many slices at once."""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from scripts.benchmarks.clients import Refused, Upload, encoded, measure, mixed, send, zipped
+from scripts.benchmarks.servers import ROOT, Way, earlymed, environment, running
+
+CLIENTS = (1, 2, 8)
+BATCH = 64
+MANY_FILES = 32  # that EarlyMed takes of one request by default
+BURST = 40  # clients at once, more than may wait
+SIDES = (128, 256, 512, 1024, 2048, 4096)
+SLICES = (1, 2, 4, 8, 16, 32, 64, 128)
+CROWDS = (1, 2, 4, 8, 16)
+WORKERS = ((1, 0), (2, 0), (2, 1), (3, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
+
+
+def cold_start(way: Way, upload: Upload, repeats: int) -> dict:
+    """Seconds from the command to the first page with an answer, each time with a new process."""
+    times = []
+    for _ in range(repeats):
+        with running(way) as server:
+            times.append(server.wait_for_answer("/", upload))
+    return {"cold_start_s": round(statistics.median(times), 3), "cold_starts_s": [round(t, 3) for t in times]}
+
+
+def compare(way: Way, data: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3) -> dict:
+    """Page and API for several numbers of clients, a batch of 64, and the most memory that all this took."""
+    one = Upload.of(("slice.jpg", data))
+    many = zipped(data, BATCH) if way.zipped else Upload.of(*[("slice.jpg", data)] * BATCH)
+    report: dict = {"title": way.title}
+    with running(way) as server:
+        server.wait_for_answer("/", one)
+        measure(server.port, "/", [one], 1, 3)
+        for name, path in (("page", "/"), ("api", way.api)):
+            report[name] = {
+                str(count): measure(server.port, path, [one], count, max(5, each // count)).summary() for count in clients
+            }
+        if batches:
+            times = measure(server.port, way.api, [many], 1, batches)
+            report["batch_ms"] = round(statistics.median(times.ms), 1)
+        report["peak_mb"] = round(server.memory_mb(peak=True), 1)
+    return report
+
+
+def under_load(image: Image.Image, each: int, clients: int = 8) -> dict:
+    """Pages for clients that send random mixes of formats, against one client that does; memory on the way; a burst."""
+    uploads = mixed(image)
+    with running(earlymed("")) as server:
+        server.wait_for_answer("/", uploads[0])
+        measure(server.port, "/", uploads, 1, 20)
+        alone = measure(server.port, "/", uploads, 1, max(20, each // 2)).summary()
+        memory: list[tuple[int, float]] = []
+        crowd = measure(
+            server.port, "/", uploads, clients, each, lambda n: n % 20 or memory.append((n, server.memory_mb()))
+        ).summary()
+        turned_away = burst(server.port, uploads[1])
+        peak = server.memory_mb(peak=True)
+    return {
+        "alone": alone,
+        "crowd": crowd,
+        "clients": clients,
+        "throughput_ratio": round(crowd["per_second"] / alone["per_second"], 3),
+        "p99_over_p50": round(crowd["p99_ms"] / crowd["p50_ms"], 2),
+        "memory_mb": memory,
+        "memory_slope_mb_per_1000": round(slope(memory), 3),
+        "peak_mb": round(peak, 1),
+        "burst": turned_away,
+    }
+
+
+def slope(memory: list[tuple[int, float]]) -> float:
+    """MB per 1,000 requests: a line through the later three quarters, when all threads have worked (least squares)."""
+    settled = memory[len(memory) // 4 :]
+    if len(settled) < 2:
+        return float("nan")
+    return 1000 * float(np.polyfit(*zip(*settled, strict=True), 1)[0])
+
+
+def burst(port: int, upload: Upload) -> dict:
+    """More clients at once than may wait: how many are turned away, how soon, and whether they hear when to come again."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def ask(_) -> tuple[int, float, str | None]:
+        start = time.perf_counter()
+        try:
+            send(port, "/api/v1/predict", upload)
+            return 200, time.perf_counter() - start, None
+        except Refused as answer:
+            return answer.status, time.perf_counter() - start, answer.retry_after
+
+    with ThreadPoolExecutor(BURST) as pool:
+        answers = list(pool.map(ask, range(BURST)))
+    busy = [(seconds, retry) for status, seconds, retry in answers if status == 503]
+    return {
+        "clients": BURST,
+        "answered": sum(status == 200 for status, *_ in answers),
+        "busy": len(busy),
+        "busy_p50_ms": round(1000 * statistics.median(seconds for seconds, _ in busy), 1) if busy else None,
+        "retry_after": bool(busy) and all(retry for _, retry in busy),
+    }
+
+
+def workers(data: bytes, each: int) -> list[dict]:
+    """How many requests at the same time, with how many threads each: one client's wait, eight clients' throughput."""
+    upload = Upload.of(("slice.jpg", data))
+    rows = []
+    for concurrent, threads in WORKERS:
+        way = earlymed("", MAX_CONCURRENT=str(concurrent), EARLYMED_THREADS=str(threads))
+        with running(way) as server:
+            server.wait_for_answer("/", upload)
+            measure(server.port, "/", [upload], 4, 3)
+            alone = measure(server.port, "/", [upload], 1, each).summary()
+            crowd = measure(server.port, "/", [upload], 8, max(5, each // 4)).summary()
+            rows.append(
+                {
+                    "concurrent": concurrent,
+                    "threads": threads,
+                    "alone_p50_ms": alone["p50_ms"],
+                    "alone_per_second": alone["per_second"],
+                    "crowd_per_second": crowd["per_second"],
+                    "peak_mb": round(server.memory_mb(peak=True), 1),
+                }
+            )
+    return rows
+
+
+def curves(image: Image.Image, each: int) -> dict[str, list[tuple[int, float]]]:
+    """Milliseconds against the number of slices and the image's side; answers per second against the number of clients."""
+    data = encoded(image)
+    with running(earlymed("", MAX_FILES=str(max(SLICES)), MAX_PIXELS="500000000")) as server:
+        server.wait_for_answer("/", Upload.of(("slice.jpg", data)))
+
+        def median(path: str, upload: Upload, times: int) -> float:
+            return round(statistics.median(measure(server.port, path, [upload], 1, times).ms), 1)
+
+        slices = [(n, median("/api/v1/predict", zipped(data, n), 3)) for n in SLICES]
+        sides = [(side, median("/", Upload.of(("slice.jpg", encoded(image, side=side))), each)) for side in SIDES]
+        one = [Upload.of(("slice.jpg", data))]
+        crowds = [(n, measure(server.port, "/", one, n, max(4, 4 * each // n)).summary()["per_second"]) for n in CROWDS]
+    return {"slices": slices, "sides": sides, "clients": crowds}
+
+
+def bulk(images: list[Path], count: int) -> dict:
+    """Slices per second through scripts/predict.py, its start counted and not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(count):
+            shutil.copy(images[i % len(images)], Path(folder) / f"{i:05d}.jpg")
+        few = Path(folder) / "00000.jpg"
+        started = time_of(["scripts/predict.py", str(few)])
+        seconds = time_of(["scripts/predict.py", folder])
+    per_second = (count - 1) / max(1e-9, seconds - started)
+    return {"slices": count, "seconds": round(seconds, 2), "start_s": round(started, 2), "per_second": round(per_second, 2)}
+
+
+def time_of(arguments: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment(), check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def wheels() -> float | None:
+    """Megabytes (2**20 bytes) of what `pip download -r requirements-clinic.txt` brings; None when pip has no index."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "-q", "-r", "requirements-clinic.txt", "-d", folder]
+        if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
+            return None
+        return round(sum(file.stat().st_size for file in Path(folder).iterdir()) / 2**20, 1)

@@ -1,0 +1,75 @@
+"""The targets, and what was measured of each."""
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """One target.
+
+    Attributes:
+        measured: None when it was not measured in this run.
+        limit: `measured` is to be at most, or at least, this.
+    """
+
+    name: str
+    measured: float | None
+    limit: float
+    at_most: bool = True
+    unit: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.measured is not None and (self.measured <= self.limit if self.at_most else self.measured >= self.limit)
+
+    def row(self) -> str:
+        bound = "at most" if self.at_most else "at least"
+        measured = "not measured" if self.measured is None else f"{self.measured:.3g}{self.unit}"
+        verdict = "" if self.measured is None else "met" if self.met else "**missed**"
+        return f"| {self.name} | {bound} {self.limit:g}{self.unit} | {measured} | {verdict} |"
+
+
+def targets(report: dict) -> list[Target]:
+    """Every target, from what `scripts/benchmark.py` measured; parts that are missing are not measured."""
+    ways, default = report.get("ways", {}), report.get("engine")
+
+    def ratio(engine: str, *keys: str) -> float | None:
+        ours, theirs = (_at(ways.get(name, {}), *keys) for name in (engine, "original"))
+        return ours / theirs if ours and theirs else None
+
+    load, network = report.get("load", {}), report.get("network", {}).get("engines", {})
+    bulk_rate, single = report.get("bulk", {}).get("per_second"), _at(ways.get(default, {}), "api", "1", "per_second")
+    page = ("page", "1", "p50_ms")
+    found = [
+        Target("page answer, bfloat16, over the original's way", ratio("openvino-bf16", *page), 0.4),
+        Target("page answer, float32, over the original's way", ratio("openvino", *page), 0.9),
+        Target("cold start to first answer, over the original's way", ratio(default, "cold_start_s"), 0.25),
+        Target("peak memory of the server, over the original's way", ratio(default, "peak_mb"), 0.4),
+        Target(
+            "convolutions in float32, GFLOP/s over the machine's peak", _at(network, "openvino", "of_peak"), 0.8, at_most=False
+        ),
+        Target("8 clients, mixed formats: throughput over one client's", load.get("throughput_ratio"), 1.2, at_most=False),
+        Target("… errors", _at(load, "crowd", "errors"), 0),
+        Target("… p99 over p50", load.get("p99_over_p50"), 8),
+        Target("… memory's slope per 1,000 requests", load.get("memory_slope_mb_per_1000"), 1, unit=" MB"),
+        Target("many slices through predict.py, over one after the other", _over(bulk_rate, single), 1.5, at_most=False),
+        Target("serving-only install, wheels to download", report.get("wheels_mb"), 300, unit=" MB"),
+    ]
+    if "stages" in report:
+        times = report["stages"]
+        share = 1 - times["inference"] / sum(times.values())
+        found.append(Target("a page's time that is not inference, 512 x 512 JPEG", share, 0.3))
+    return found
+
+
+def table(found: list[Target]) -> str:
+    return "\n".join(["| target | | measured | |", "|---|---|---|---|", *(target.row() for target in found)])
+
+
+def _at(value: dict, *keys: str):
+    for key in keys:
+        value = value.get(key, {}) if isinstance(value, dict) else {}
+    return value if value != {} else None
+
+
+def _over(a: float | None, b: float | None) -> float | None:
+    return a / b if a and b else None

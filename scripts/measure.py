@@ -1,0 +1,61 @@
+"""Measure everything that the model card quotes, keep it in model.json, and write the README's table and the model card.
+
+Runs that stand beside --run are measured too when they held sources out, or trained under the official protocol.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
+    parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
+    parser.add_argument("--run", type=Path, required=True, help="the run that gave the model its weights")
+    parser.add_argument("--model", type=Path, default=ROOT / "model" / "model.h5", help="a model.h5 with its model.json")
+    parser.add_argument("--every", type=int, default=4, metavar="N", help="corrupt only each Nth Testing slice")
+    args = parser.parse_args()
+    for command in commands(args.data, args.manifest, args.run, args.model, args.every):
+        print("$ python " + shlex.join(command), flush=True)
+        done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False)
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+def commands(data: Path, manifest: Path, run: Path, model: Path, every: int) -> list[list[str]]:
+    """What is run, in order, each as arguments of python."""
+    data, manifest, run, model = (path.resolve() for path in (data, manifest, run, model))
+    facts = str(model.with_name("model.json"))
+    testing = ["--data", data / "brain_tumor_mri" / "Testing"]
+    masks = ["--masks", data / "tumor_masks" / "Testing"]
+    sides = ["--data", data, "--manifest", manifest]
+    plots = ["--plots", ROOT / "docs" / "figures"]
+    plan = [
+        [*testing, *masks, *plots, "--model", model, "--record", "testing"],
+        [*sides, "--run", run, "--side", "validation", "--model", model, "--record", "validation"],
+        ["--outside", data / "not_brain_mri", "--model", model, "--record", "outside"],
+        [*testing, "--corruptions", "--every", every, *plots, "--model", model, "--record", "corruptions"],
+    ]
+    for other in sorted(run.parent.glob("*/model.json")):
+        training = json.loads(other.read_text())["training"]
+        weights = ["--model", other.with_name("model.h5"), "--record-in", facts]
+        for source in training["held_out_sources"]:
+            of_source = [*sides, "--run", other.parent, "--side", "held_out", "--source", source]
+            plan.append([*of_source, *weights, "--record", f"held_out_{source}"])
+        if training["protocol"] == "official":
+            plan.append([*testing, *masks, *weights, "--record", "official"])
+    evaluations = [["scripts/evaluate.py", *map(str, arguments)] for arguments in plan]
+    return [*evaluations, ["scripts/figures.py", "--write"], ["scripts/model_card.py", "--write"]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

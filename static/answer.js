@@ -1,0 +1,73 @@
+// The answer: a table when there are several items, and one of them opened with its viewer.
+import { sortable } from "./table.js";
+import { Viewer } from "./viewer.js";
+
+export class Answer {
+  constructor(place, question) {
+    this.place = place;
+    this.question = question;
+    this.home = document.title;
+    addEventListener("popstate", (event) => this.turn(Boolean(event.state?.answer) && this.shown));
+    this.shown = false;
+  }
+
+  begin() {
+    this.items = new Map(); // number -> {slices, html}
+  }
+
+  take(line) {
+    if (line.title) this.around = line;
+    else if (line.layers) this.item(line.item).slices.push(line.layers);
+    else this.item(line.item).html = line.html;
+  }
+
+  item(number) {
+    if (!this.items.has(number)) this.items.set(number, { slices: [], html: "" });
+    return this.items.get(number);
+  }
+
+  show() {
+    this.place.innerHTML = this.around.html;
+    this.shown = true;
+    history.pushState({ answer: true }, "");
+    this.turn(true);
+    for (const link of this.place.querySelectorAll("[data-again]")) {
+      link.addEventListener("click", (event) => { event.preventDefault(); this.again(); });
+    }
+    for (const button of this.place.querySelectorAll("[data-open]")) {
+      button.addEventListener("click", () => this.open(Number(button.dataset.open), true));
+    }
+    this.place.querySelectorAll("table.batch").forEach(sortable);
+    if (this.items.size === 1) this.open(this.items.keys().next().value, false);
+    this.place.querySelector("#results").focus({ preventScroll: true });
+  }
+
+  open(number, jump) {
+    const { html, slices } = this.items.get(number);
+    const opened = this.place.querySelector("#opened");
+    this.viewer?.close();
+    opened.innerHTML = html;
+    const box = opened.querySelector("[data-viewer]");
+    this.viewer = box && new Viewer(box, slices);
+    opened.querySelector("[data-print]")?.addEventListener("click", () => print());
+    for (const row of this.place.querySelectorAll("tr[aria-current]")) row.removeAttribute("aria-current");
+    this.place.querySelector(`[data-open="${number}"]`)?.closest("tr").setAttribute("aria-current", "true");
+    if (jump) {
+      opened.scrollIntoView();
+      opened.querySelector("h2").focus({ preventScroll: true });
+    }
+  }
+
+  // Back to the question; the files stay chosen.
+  again() {
+    if (this.question.hidden) history.back();
+  }
+
+  turn(toAnswer) {
+    this.place.hidden = !toAnswer;
+    this.question.hidden = toAnswer;
+    document.title = toAnswer ? `${this.around.title} – EarlyMed` : this.home;
+    scrollTo(0, 0);
+    if (!toAnswer) document.getElementById("file").focus({ preventScroll: true });
+  }
+}

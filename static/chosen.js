@@ -1,0 +1,74 @@
+// The files that are to be sent: looked at, and taken out again, before anything leaves the browser.
+import { say } from "./words.js";
+
+const PICTURES = /^image\/(png|jpeg|webp|bmp)$/;
+const PREVIEWS = 60; // more are counted, not drawn
+
+function kind(file) {
+  const name = file.name.toLowerCase();
+  if (name.endsWith(".zip")) return "ZIP";
+  if (/\.nii(\.gz)?$/.test(name)) return "NIfTI";
+  if (/\.tiff?$/.test(name)) return "TIFF";
+  if (/\.(dcm|ima)$/.test(name) || !name.includes(".")) return "DICOM";
+  return name.split(".").pop().slice(0, 5).toUpperCase();
+}
+
+function picture(file) {
+  const place = document.createElement("div");
+  place.className = "kind";
+  place.textContent = kind(file);
+  if (PICTURES.test(file.type)) {
+    const image = new Image();
+    image.alt = "";
+    const reader = new FileReader(); // a data: URL, the only other source of images that the page's policy allows
+    reader.onload = () => { image.src = reader.result; };
+    image.onload = () => place.replaceWith(image);
+    reader.readAsDataURL(file);
+  }
+  return place;
+}
+
+export class Chosen {
+  // `list` shows them, `changed` hears of all that are chosen after each change.
+  constructor(list, changed) {
+    this.list = list;
+    this.changed = changed;
+    this.files = [];
+  }
+
+  add(files) {
+    this.files.push(...files.filter((file) => file.size || file.type || !file.name.startsWith(".")));
+    this.show();
+  }
+
+  show() {
+    this.list.hidden = !this.files.length;
+    const items = this.files.slice(0, PREVIEWS).map((file) => this.item(file));
+    if (this.files.length > PREVIEWS) {
+      const more = document.createElement("li");
+      more.textContent = `+ ${this.files.length - PREVIEWS}`;
+      items.push(more);
+    }
+    this.list.replaceChildren(...items);
+    this.changed(this.files);
+  }
+
+  item(file) {
+    const item = document.createElement("li");
+    const name = document.createElement("span");
+    name.textContent = name.title = file.name;
+    const remove = document.createElement("button");
+    remove.type = "button";
+    remove.textContent = "×";
+    remove.setAttribute("aria-label", say("remove", { name: file.name }));
+    remove.addEventListener("click", () => {
+      const at = this.files.indexOf(file);
+      this.files.splice(at, 1);
+      this.show();
+      const left = this.list.querySelectorAll("button");
+      (left[Math.min(at, left.length - 1)] ?? document.getElementById("file")).focus();
+    });
+    item.append(picture(file), name, remove);
+    return item;
+  }
+}

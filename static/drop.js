@@ -1,0 +1,42 @@
+// Files and folders dropped anywhere on the page, and pictures that are pasted.
+
+async function inside(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) { // a reader gives a folder in portions, an empty one at the end
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return found;
+    for (const one of some) found.push(...(await inside(one)));
+  }
+}
+
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  return (await Promise.all(entries.map(inside))).flat();
+}
+
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+
+export function listen(form, take) {
+  let depth = 0; // dragenter and dragleave come for every element on the way
+  const over = (change) => {
+    depth = Math.max(0, change);
+    form.classList.toggle("dropping", depth > 0);
+  };
+  document.addEventListener("dragenter", (event) => { if (hasFiles(event)) over(depth + 1); });
+  document.addEventListener("dragleave", (event) => { if (hasFiles(event)) over(depth - 1); });
+  document.addEventListener("dragover", (event) => { if (hasFiles(event)) event.preventDefault(); });
+  document.addEventListener("drop", async (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    over(0);
+    const files = await dropped(event.dataTransfer);
+    if (files.length) take(files);
+  });
+  document.addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    if (files.length) take(files);
+  });
+}

@@ -1,0 +1,86 @@
+"""axe-core finds nothing on any page, in any state of it, in either scheme, on a phone and on a desktop."""
+
+from importlib.resources import files
+
+import pytest
+from journeys import LETTER, SIZES, analyze, one_of_each, press, settled, volume
+
+pytestmark = pytest.mark.browser
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+READING = ["/understanding", "/how-it-works", "/model-card", "/privacy", "/nothing-here", "/understanding?lang=es"]
+
+
+def violations(page) -> list[str]:
+    """What axe-core finds: rule, and where."""
+    settled(page)
+    page.evaluate(AXE)
+    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.fixture(params=SIZES, ids=["phone", "desktop"])
+def viewport(request):
+    return request.param
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request):
+    return request.param
+
+
+@pytest.fixture
+def page(open_page, viewport, scheme):
+    return open_page(viewport=viewport, color_scheme=scheme)
+
+
+def test_pages_to_read(page, server):
+    found = {}
+    for address in READING:
+        page.goto(server + address)
+        found[address] = violations(page)
+    assert found == {address: [] for address in READING}
+
+
+def test_home_and_its_errors(page, tmp_path):
+    assert violations(page) == []
+    letter = tmp_path / "letter.png"
+    letter.write_text("Dear doctor")
+    analyze(page, letter)
+    assert page.get_by_role("alert").is_visible()
+    assert violations(page) == []
+
+
+def test_result_and_refusal(page, server):
+    analyze(page, one_of_each()[1])
+    assert violations(page) == []
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert violations(page) == []
+    page.goto(server)
+    press(page, "A letter, to be refused")
+    assert violations(page) == []
+
+
+def test_study_and_batch(page, server, tmp_path):
+    analyze(page, volume(tmp_path, 6))
+    assert violations(page) == []
+    page.goto(server)
+    analyze(page, *one_of_each(), LETTER)
+    assert violations(page) == []
+
+
+def test_without_a_script(open_page, viewport, scheme, server):
+    """The same answers as whole pages; axe itself needs scripts, so they are allowed once the page is there."""
+    page = open_page(viewport=viewport, color_scheme=scheme)
+    page.route("**/page.js", lambda route: route.abort())
+    page.goto(server)
+    analyze(page, one_of_each()[0], LETTER)
+    assert page.locator(".report-pictures img").count() > 0
+    assert violations(page) == []
+
+
+def test_axe_finds_what_is_wrong(page):
+    page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/static/logo.svg\">')")
+    assert any(found.startswith("image-alt") for found in violations(page))

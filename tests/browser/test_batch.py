@@ -1,0 +1,85 @@
+"""Many files: a table that sorts, opens each answer, and can be taken away as CSV and JSON."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from journeys import DESKTOP, LETTER, SIZES, analyze, fits, one_of_each, record
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def files(tmp_path) -> list[Path]:
+    text = tmp_path / "notes.txt"
+    text.write_text("Dear doctor")
+    return [*one_of_each(), LETTER, text]
+
+
+def column(page, number: int) -> list[str]:
+    return page.locator(f"table.batch tbody tr > :nth-child({number})").all_inner_texts()
+
+
+@pytest.mark.parametrize("viewport", SIZES, ids=["phone", "desktop"])
+def test_every_file_has_its_row(open_page, files, viewport):
+    page = open_page(viewport=viewport)
+    assert analyze(page, *files).count() == 0  # none is open yet
+    assert page.get_by_role("heading", level=1).inner_text() == "Your 6 results"
+    assert [name.strip() for name in column(page, 2)] == [path.name for path in files]
+    states = page.locator("table.batch tbody tr").evaluate_all("rows => rows.map(row => row.dataset.status)")
+    assert states == ["ok"] * 4 + ["refused", "error"]
+    assert "Not taken for a brain MRI slice" in column(page, 8)[4]
+    assert "Received: 11 bytes of something else." in column(page, 8)[5]
+    assert page.locator("table.batch img").count() == 5
+    assert fits(page)
+
+
+def test_columns_sort(open_page, files, server):
+    page = open_page(viewport=DESKTOP)
+    analyze(page, *files)
+    heads = page.locator("table.batch thead")
+    p = [record(server, path)["probabilities"]["meningioma"] for path in files[:4]]
+    heads.get_by_role("button", name="Meningioma").click()
+    head = page.locator("th", has_text="Meningioma").first
+    assert head.get_attribute("aria-sort") == "descending"
+    most_first = [files[i].name for i in sorted(range(4), key=lambda i: -p[i])]
+    assert [name.strip() for name in column(page, 2)[:4]] == most_first
+    heads.get_by_role("button", name="Meningioma").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [name.strip() for name in column(page, 2)[2:]] == most_first[::-1]
+    heads.get_by_role("button", name="File").click()
+    names = [name.strip() for name in column(page, 2)]
+    assert names == sorted(names)
+    assert page.locator("[aria-sort]").count() == 1
+
+
+def test_a_row_opens_its_answer(open_page, files):
+    page = open_page(viewport=DESKTOP)
+    cards = analyze(page, *files)
+    for path in (files[1], files[5], files[4]):
+        page.locator("table").get_by_role("button", name=path.name).click()
+        assert cards.count() == 1
+        assert path.name in cards.inner_text()
+        assert page.evaluate("document.activeElement === document.querySelector('article h2')")
+        assert path.name in page.locator("tr[aria-current]").inner_text()
+    assert "What would be accepted" in cards.inner_text()
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+def test_answers_can_be_taken_away(open_page, files, server, java_script_enabled):
+    page = open_page(java_script_enabled=java_script_enabled, accept_downloads=True)
+    analyze(page, *files)
+    found = {}
+    for kind in ("CSV", "JSON"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"Download as {kind}").click()
+        assert download.value.suggested_filename == f"earlymed.{kind.lower()}"
+        found[kind] = Path(download.value.path()).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(found["CSV"].splitlines()))
+    records = json.loads(found["JSON"])["records"]
+    assert [row["file"] for row in rows] == [one["file"] for one in records] == [path.name for path in files]
+    expected = record(server, files[0])
+    assert (rows[0]["label"], records[0]["label"]) == (expected["label"], expected["label"])
+    assert float(rows[0]["glioma"]) == pytest.approx(expected["probabilities"]["glioma"], abs=0.001)
+    assert records[4]["status"] == "refused" and "label" not in records[4]

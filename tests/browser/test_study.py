@@ -1,0 +1,103 @@
+"""A volume: its summary, and its slices to be gone through by wheel, keys, fingers and the range."""
+
+import pytest
+from journeys import DESKTOP, PHONE, SIZES, analyze, canvas_of, fits, record, settled, volume
+
+from model.labels import DISPLAY
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    return volume(tmp_path_factory.mktemp("volume"))
+
+
+@pytest.fixture(scope="module")
+def expected(server, head):
+    return record(server, head)
+
+
+def here(page) -> int:
+    settled(page)
+    return int(page.get_by_role("slider", name="Slice").input_value())
+
+
+@pytest.mark.parametrize("viewport", SIZES, ids=["phone", "desktop"])
+def test_summary_is_what_the_api_says(open_page, head, expected, viewport):
+    (study,) = (found["study"] for found in expected["studies"])
+    page = open_page(viewport=viewport)
+    card = analyze(page, head).first
+    assert card.get_attribute("data-label") == study["label"]
+    assert card.get_by_role("heading", level=2).inner_text().startswith(DISPLAY[study["label"]])
+    summary = dict(card.locator(".summary div").evaluate_all("all => all.map(one => [...one.children].map(c => c.innerText))"))
+    assert summary["Slices analyzed"] == f"{study['analyzed']} of 12"
+    assert summary["Slices not analyzed"] == str(study["refused"])
+    assert summary["Shown best in"] == f"slice {study['best_slice'] + 1}"
+    assert summary["Volume of the outlines"] == f"{study['volume_ml']:.1f} ml"
+    assert here(page) == study["best_slice"] + 1
+    assert fits(page)
+
+
+def test_findings_are_marked_on_the_track(open_page, head, expected):
+    page = open_page(viewport=DESKTOP)
+    analyze(page, head)
+    names = {"refused": [], "uncertain": [], "tumor": []}
+    for index, slice_ in enumerate(expected["records"]):
+        if slice_["status"] == "refused":
+            names["refused"].append(index)
+        elif slice_["uncertain"]:
+            names["uncertain"].append(index)
+        elif slice_["label"] != "notumor":
+            names["tumor"].append(index)
+    assert names["refused"] and names["tumor"]
+    for name, slices in names.items():
+        places = page.locator(f".marks .{name}").evaluate_all("all => all.map(one => parseFloat(one.getAttribute('x')))")
+        assert [round(place * 12 / 100) for place in places] == slices
+
+
+def test_slices_are_gone_through_by_keys_wheel_and_range(open_page, head):
+    page = open_page(viewport=DESKTOP)
+    analyze(page, head)
+    page.locator(".stage").focus()
+    pictures = {}
+    for key, slice_ in (("Home", 1), ("ArrowDown", 2), ("ArrowRight", 3), ("End", 12), ("ArrowUp", 11), ("PageUp", 1)):
+        page.keyboard.press(key)
+        assert here(page) == slice_, key
+        assert page.locator("[data-slice-words]").inner_text().startswith(f"Slice {slice_} of 12: ")
+        pictures[slice_] = canvas_of(page.locator(".stage canvas")).tobytes()
+    assert len(set(pictures.values())) >= 2
+    assert "not analyzed" in page.locator("[data-slice-words]").inner_text()  # the first is noise
+    page.locator(".stage").scroll_into_view_if_needed()
+    page.locator(".stage").hover()
+    page.mouse.wheel(0, 100)
+    assert here(page) == 2
+    page.mouse.wheel(0, -100)
+    assert here(page) == 1
+    page.get_by_role("slider", name="Slice").fill("7")
+    assert page.locator("[data-slice-words]").inner_text().startswith("Slice 7 of 12: ")
+    page.get_by_role("slider", name="Slice").press("ArrowRight")
+    assert here(page) == 8
+
+
+def test_slices_are_gone_through_by_a_finger(open_page, head):
+    page = open_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    analyze(page, head)
+    page.locator(".stage").focus()
+    page.keyboard.press("Home")
+    page.locator(".stage").scroll_into_view_if_needed()
+    box = page.locator(".stage").bounding_box()
+    x, y = box["x"] + 60, box["y"] + box["height"] / 2
+    session = page.context.new_cdp_session(page)
+    for kind, places in (("touchStart", [0]), ("touchMove", [20, 60, 90]), ("touchEnd", [])):
+        for place in places or [None]:
+            points = [] if place is None else [{"x": x + place, "y": y}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert 4 <= here(page) <= 9
+
+
+def test_an_answer_of_many_slices_is_small(open_page, head):
+    page = open_page(viewport=DESKTOP)
+    with page.expect_response(lambda response: response.request.method == "POST") as answered:
+        analyze(page, head)
+    assert len(answered.value.body()) / 12 < 40_000  # of 120 x 140 pixels

@@ -1,0 +1,122 @@
+"""Files are chosen, dropped, pasted, looked at and taken out again; sending and work can be watched and cancelled."""
+
+import base64
+import io
+import re
+import zipfile
+
+import pytest
+from journeys import DESKTOP, analyze, choose, one_of_each, press, volume
+
+from format_samples import dicom
+
+pytestmark = pytest.mark.browser
+NAMES = ".chosen span"
+TRANSFER = """(files) => {
+  const transfer = new DataTransfer();
+  for (const [name, type, data] of files) {
+    transfer.items.add(new File([Uint8Array.from(atob(data), c => c.charCodeAt(0))], name, { type }));
+  }
+  return transfer;
+}"""
+
+
+def transfer_of(page, *paths):
+    return page.evaluate_handle(TRANSFER, [[p.name, "image/jpeg", base64.b64encode(p.read_bytes()).decode()] for p in paths])
+
+
+def test_chosen_files_are_previewed_and_can_be_removed(open_page, tmp_path):
+    page = open_page(viewport=DESKTOP)
+    files = [*one_of_each(), volume(tmp_path)]
+    choose(page, *files[:3])
+    choose(page, *files[3:])  # they come on top
+    assert page.locator(NAMES).all_inner_texts() == [path.name for path in files]
+    page.locator(".chosen img").nth(3).wait_for()
+    assert page.locator(".chosen img").evaluate_all("all => all.every(image => image.naturalWidth > 0)")
+    assert page.locator(".chosen .kind").inner_text() == "NIfTI"
+    page.get_by_role("button", name=f"Remove {files[1].name}").click()
+    assert page.locator(NAMES).all_inner_texts() == [path.name for path in files if path != files[1]]
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"Remove {files[2].name}"
+    assert page.locator("[data-status-line]").inner_text().startswith("4 chosen, ")
+
+
+def test_files_may_be_dropped_anywhere_and_pasted(open_page):
+    page = open_page()
+    first, second, *_ = one_of_each()
+    page.dispatch_event("footer", "dragenter", {"dataTransfer": transfer_of(page, first)})
+    assert page.locator(".upload.dropping").count() == 1
+    page.dispatch_event("footer", "drop", {"dataTransfer": transfer_of(page, first)})
+    page.locator(".chosen li").first.wait_for()
+    assert page.locator(".upload.dropping").count() == 0
+    pasting = "(transfer) => document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer }))"
+    page.evaluate(pasting, transfer_of(page, second))
+    assert page.locator(NAMES).all_inner_texts() == [first.name, second.name]
+
+
+def test_progress_is_that_of_the_work(open_page, tmp_path):
+    page = open_page()
+    page.evaluate("""() => {
+      window.told = [];
+      const line = document.querySelector("[data-status-line]");
+      const changes = { childList: true, characterData: true, subtree: true };
+      new MutationObserver(() => told.push(line.textContent)).observe(line, changes);
+    }""")
+    assert page.locator("[data-status-line]").get_attribute("role") == "status"
+    analyze(page, volume(tmp_path, 20))
+    told = page.evaluate("told")
+    assert "Sent. Waiting for the model." in told
+    counts = [int(found[1]) for text in told if (found := re.fullmatch(r"Analyzing: (\d+) of 20 slices", text))]
+    assert counts == [0, 16]  # batches of 16
+    assert told.index("Analyzing: 16 of 20 slices") < told.index("Preparing the pictures")
+
+
+def test_cancelling_stops_the_work_and_gives_the_turn_back(open_page, running, tmp_path):
+    page = open_page()
+    before = running.output().count("pages.answer_page answered")
+    choose(page, volume(tmp_path, 90))
+    page.get_by_role("button", name="Analyze", exact=True).click()
+    page.locator("[data-status-line]", has_text="Analyzing").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    assert page.locator("[data-status-line]").inner_text() == "Canceled. Nothing was kept."
+    assert page.locator(NAMES).all_inner_texts() == ["head.nii"]  # still chosen
+    page.get_by_role("button", name="Remove head.nii").click()
+    press(page, "No tumor")
+    assert page.get_by_role("article").count() == 1
+    assert running.output().count("pages.answer_page answered") == before + 1  # that of the sample alone
+
+
+def test_a_lost_connection_is_told_and_the_files_stay(open_page, server):
+    page = open_page()
+    page.route(f"{server}/", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
+    analyze(page, one_of_each()[0])
+    assert "The program does not answer." in page.get_by_role("alert").inner_text()
+    assert page.locator(NAMES).count() == 1
+
+
+def test_dicom_files_of_a_folder_are_sent_as_one_zip_and_read_as_one_series(open_page, tmp_path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for number in range(4):
+        place = {"ImagePositionPatient": [-10.0, -20.0, 5.0 * number], "InstanceNumber": number + 1}
+        (folder / f"slice{number}.dcm").write_bytes(dicom(**place))
+    page = open_page()
+    page.locator("[data-folder]").set_input_files(folder)
+    page.locator(".chosen li").nth(3).wait_for()
+    assert "They are sent together as one ZIP" in page.locator("[data-status-line]").inner_text()
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        press(page, "Analyze")
+    body = sent.value.post_data_buffer
+    start = body.index(b"PK\x03\x04")
+    with zipfile.ZipFile(io.BytesIO(body[start : body.rindex(b"\r\n--")])) as archive:
+        assert archive.testzip() is None
+        assert sorted(name.split("/")[1] for name in archive.namelist()) == [f"slice{n}.dcm" for n in range(4)]
+        assert archive.read(archive.namelist()[0]) == (folder / archive.namelist()[0].split("/")[1]).read_bytes()
+    assert page.get_by_role("article").count() == 1
+
+
+def test_more_files_than_may_be_sent_are_told_before_they_are_sent(open_page, tmp_path):
+    page = open_page()
+    large = tmp_path / "large.dcm"
+    large.write_bytes(bytes(34 * 2**20))
+    choose(page, large)
+    assert "This is more than can be sent at once." in page.locator("[data-status-line]").inner_text()

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from model.training import arrays as arrays_module
+from model.training.arrays import Arrays
+from model.training.dataset import build_manifest
+from synthetic import write_tree
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_tree(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def items(data):
+    return [i for i in build_manifest(data, workers=1) if i.label]
+
+
+def test_what_is_cached_is_not_preprocessed_again_and_stays_in_order(data, items, tmp_path, monkeypatch):
+    cache, asked = tmp_path / "arrays.npz", []
+    original = arrays_module.load_arrays
+    monkeypatch.setattr(
+        arrays_module, "load_arrays", lambda data, items, size: asked.append(len(items)) or original(data, items, size)
+    )
+    Arrays.load(data, items[:6], 64, cache)
+    later = Arrays.load(data, items[8:2:-1], 64, cache)
+    assert asked == [6, 3]  # slices 8, 7 and 6 were new
+    fresh = Arrays.load(data, items[8:2:-1], 64, tmp_path / "other.npz")
+    assert later.items == items[8:2:-1]
+    for name in ("images", "masks", "has_mask"):
+        assert np.array_equal(getattr(later, name), getattr(fresh, name))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["arrays.npz", "other.npz"]
+
+
+def test_stripped_copies_differ_in_the_shell_and_depend_on_the_seed_alone(data, items, tmp_path):
+    every = Arrays.load(data, items[:4], 64, tmp_path / "arrays.npz")
+    stripped = every.stripped(seed=1, workers=1)
+    assert stripped.images.dtype == stripped.masks.dtype == np.uint8
+    assert all((a != b).mean() > 0.05 for a, b in zip(stripped.images, every.images, strict=True))
+    assert np.array_equal(stripped.images, every.stripped(seed=1, workers=1).images)
+    assert not np.array_equal(stripped.images, every.stripped(seed=2, workers=1).images)

@@ -1,0 +1,270 @@
+"""The start page and the answer as a page, around a classifier with fixed answers."""
+
+import base64
+import io
+import json
+import re
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import create_app
+from fakes import ok, picture, refused
+from format_samples import zipped
+from model.labels import CLASSES, DISPLAY, LABELS, MEANING
+from uploads import BAD_UPLOADS, PNG, TEXT, send
+from web.pages import DETAILED, SAMPLE_FOLDER, SAMPLES
+
+
+def text_of(markup: str) -> str:
+    """What a reader of the page reads."""
+    body = re.sub(r"<(script|svg).*?</\1>", " ", markup, flags=re.DOTALL)
+    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#34;", '"'), ("&amp;", "&")):
+        body = re.sub(r"<[^>]+>", "", body) if entity == "&lt;" else body
+        body = body.replace(entity, character)
+    return " ".join(body.split())
+
+
+def cards(response) -> list[str]:
+    return re.findall(r"<article.*?</article>", response.text, flags=re.DOTALL)
+
+
+def pictures_of(card: str) -> list[Image.Image]:
+    return [
+        Image.open(io.BytesIO(base64.b64decode(data)))
+        for data in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', card)
+    ]  # fmt: skip
+
+
+def downloads(response) -> dict[str, str]:
+    links = re.findall(r'download="earlymed\.(\w+)" href="data:[^,]+;base64,([^"]+)"', response.text)
+    return {kind: base64.b64decode(data).decode() for kind, data in links}
+
+
+def nifti(slices: int = 6) -> bytes:
+    values = np.random.default_rng(0).integers(0, 400, (16, 12, slices)).astype(np.int16)
+    return nibabel.Nifti1Image(values, np.diag([2.0, 2.0, 5.0, 1.0])).to_bytes()
+
+
+@pytest.mark.parametrize("url", ["/", "/nothing-here"])
+def test_every_page_says_that_it_is_not_a_medical_device(client, url):
+    text = text_of(client.get(url).text)
+    assert "Not a medical device." in text
+    assert "EarlyMed is a research and teaching aid." in text
+
+
+def test_home_offers_the_form_and_samples(client):
+    response = client.get("/")
+    assert response.status_code == 200
+    assert '<form class="upload panel" method="post" action="/" enctype="multipart/form-data">' in response.text
+    assert 'type="file" id="file" name="file" multiple' in response.text
+    assert re.findall(r'name="sample" value="(\w+)"', response.text) == [*LABELS, "letter"]
+    assert "What it is, and what it is not" in response.text
+    assert "<article" not in response.text
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_samples_are_sent_by_a_plain_form(client, fake, sample):
+    response = client.post("/", data={"sample": sample})
+    assert response.status_code == 200
+    assert SAMPLES[sample] in text_of(response.text)
+    width, height = Image.open(SAMPLE_FOLDER / SAMPLES[sample]).size
+    assert fake.calls[0][0].shape[:2] == (height, width)
+    assert client.get(f"/static/samples/thumbs/{sample}.jpg").status_code == 200
+
+
+@pytest.mark.parametrize("sample", ["../../app", "nothing", ""])
+def test_what_is_no_sample_is_no_file(client, fake, sample):
+    response = client.post("/", data={"sample": sample})
+    assert response.status_code == 400
+    assert "No file was chosen." in response.text
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_page_names_the_class_and_what_it_means(client, fake, label):
+    fake.answer = ok(label)
+    response = send(client, "/", ("scan.png", PNG))
+    assert response.status_code == 200
+    (card,) = cards(response)
+    assert f'data-label="{label}"' in card
+    assert f">{DISPLAY[label]}</h2>" in card
+    assert MEANING[label] in card
+    assert "scan.png" in card
+    for heading in ("What this answer means", "What it does not mean", "What to do next"):
+        assert heading in card
+    assert ("It does not rule out a tumor." in text_of(card)) == (label == "notumor")
+    assert ("It does not mean that there is a tumor." in text_of(card)) == (label != "notumor")
+
+
+def test_bars_are_meters_most_likely_first(client, fake):
+    fake.answer = ok("pituitary", 0.7)
+    (card,) = cards(send(client, "/", ("scan.png", PNG)))
+    names = re.findall(r'<span class="bar-name">(.*?)</span>', card)
+    assert names[0] == "Pituitary tumor"
+    assert sorted(names) == sorted(DISPLAY.values())
+    assert re.findall(r'<span class="bar-value"[^>]*>(.*?)</span>', card) == ["70.0%", "10.0%", "10.0%", "10.0%"]
+    assert re.findall(r'class="bar-fill" width="(.*?)"', card) == ["70.00%", "10.00%", "10.00%", "10.00%"]
+    assert re.findall(r'role="meter" aria-label="(.*?)"', card) == names
+    assert re.findall(r'aria-valuetext="(.*?)"', card) == ["70.0%", "10.0%", "10.0%", "10.0%"]
+
+
+def test_page_shows_the_slice_with_outline_and_evidence(client, fake):
+    plain = cards(send(client, "/", ("scan.png", PNG)))[0]
+    fake.answer = ok("glioma", tumor=True)
+    outlined = cards(send(client, "/", ("scan.png", PNG)))[0]
+    for card in (plain, outlined):
+        assert [image.size for image in pictures_of(card)] == [(16, 12)] * 5  # the slice, and the evidence for each class
+    assert pictures_of(plain)[0].convert("RGB").tobytes() != pictures_of(outlined)[0].convert("RGB").tobytes()
+    assert 'answer: Glioma, 91.0%. Nothing is outlined."' in plain
+    assert "An outlined region lies in the upper left of the head." in outlined
+    assert "A region of 20 pixels, 10.4% of the picture." in text_of(outlined)
+    assert "The picture does not tell which side of the patient that is." in text_of(outlined)
+    assert "pixels," not in text_of(plain)
+
+
+def test_page_says_uncertain_in_words(client, fake):
+    fake.answer = ok("meningioma", 0.4, uncertain=True)
+    text = text_of(send(client, "/", ("scan.png", PNG)).text)
+    assert "The model is uncertain. “Meningioma” is only the closest of its four groups." in text
+    assert "Take this as no answer." in text
+
+
+def test_refused_image_gets_the_reason_an_example_and_never_a_class(client, fake):
+    fake.answer = refused("This looks like a photograph.")
+    response = send(client, "/", ("cat.jpg", picture("JPEG", channels=3)))
+    assert response.status_code == 200
+    (card,) = cards(response)
+    text = text_of(card)
+    assert "This image was not analyzed" in text
+    assert "This looks like a photograph." in text
+    assert "What would be accepted" in text
+    assert len(pictures_of(card)) == 1
+    for class_ in CLASSES:
+        assert class_.display.lower() not in text.lower()
+        assert class_.meaning not in text
+    assert "data-label" not in card and 'role="meter"' not in card
+
+
+def test_each_file_gets_its_row_and_its_card_in_the_order_sent(client, fake):
+    fake.answer = [ok("notumor"), refused()]
+    response = send(client, "/", ("one.png", PNG), ("letter.txt", TEXT), ("two.jpg", picture("JPEG")))
+    assert response.status_code == 200
+    assert [re.search('data-status="(.*?)"', card)[1] for card in cards(response)] == ["ok", "error", "refused"]
+    assert "Your 3 results" in response.text
+    rows = re.findall(r"<tr data-status.*?</tr>", response.text, flags=re.DOTALL)
+    assert [re.search(r'data-value="(.*?)"', row)[1] for row in rows] == ["one.png", "letter.txt", "two.jpg"]
+    assert "No tumor" in rows[0] and "91.0%" in rows[0]
+    assert "Expected PNG, JPEG" in rows[1] and "<img" not in rows[1]
+    assert "Not taken for a brain MRI slice" in rows[2] and "%" not in text_of(rows[2])
+
+
+def test_downloads_hold_what_the_api_answers(client, fake):
+    fake.answer = [ok("glioma", tumor=True), refused()]
+    files = ("one.png", PNG), ("two.png", PNG)
+    found = downloads(send(client, "/", *files))
+    fake.answer = [ok("glioma", tumor=True), refused()]
+    api = send(client, "/api/v1/predict", *files).get_json()
+    fake.answer = [ok("glioma", tumor=True), refused()]
+    csv = send(client, "/api/v1/predict", *files, headers={"Accept": "text/csv"}).text
+    assert found["csv"] == csv
+    page = json.loads(found["json"])
+    for records in (page["records"], api["records"]):
+        for record in records:
+            record["timings_ms"].pop("read")
+    assert page == api
+
+
+def test_a_volume_is_one_study_with_its_summary(client, fake):
+    fake.answer = [refused(), ok("glioma"), ok("glioma", tumor=True), ok("glioma", tumor=True), ok("notumor"), ok("notumor")]
+    response = send(client, "/", ("head.nii", nifti()))
+    (card,) = cards(response)
+    text = text_of(card)
+    assert "Shown best in slice 3" in text
+    assert "Slices analyzed 5 of 6" in text
+    assert "Slices not analyzed 1" in text
+    assert "Volume of the outlines 0.8 ml" in text  # 2 slices of 20 pixels of 2 x 2 x 5 mm
+    assert "A region of 20 pixels, 10.4% of the picture (80 mm²)." in text
+    assert "What is outlined in slice 3" in text
+    assert re.findall(r"<li>(Slice \d of 6.*?)</li>", card) == [
+        "Slice 1 of 6: not analyzed",
+        "Slice 2 of 6: Glioma, 91.0%",
+        "Slice 3 of 6: Glioma, 91.0%, outlined",
+        "Slice 4 of 6: Glioma, 91.0%, outlined",
+        "Slice 5 of 6: No tumor, 91.0%",
+        "Slice 6 of 6: No tumor, 91.0%",
+    ]
+
+
+def test_a_volume_with_too_few_slices_analyzed_gets_no_class(client, fake):
+    fake.answer = [ok(), ok(), refused(), refused(), refused(), refused()]
+    (card,) = cards(send(client, "/", ("head.nii", nifti())))
+    assert 'data-status="refused"' in card and "data-label" not in card
+    assert "Of its 6 slices, 2 could be analyzed. That is too few for an answer." in text_of(card)
+
+
+def test_side_of_the_patient_is_told_when_the_file_tells_it(client, fake):
+    fake.answer = ok("glioma", tumor=True)
+    text = text_of(cards(send(client, "/", ("head.nii", nifti())))[0])
+    assert "it lies in the upper left of the head. According to the orientation in the file, that is the patient" in text
+    assert "s right side. It is a rough sketch" in text
+
+
+def test_pictures_of_a_zip_have_their_own_names(client, fake):
+    response = send(client, "/", ("all.zip", zipped({"a/one.png": PNG, "a/two.png": picture(seed=1)})))
+    assert [re.search(r'class="file">(.*?)<', card)[1] for card in cards(response)] == ["one.png", "two.png"]
+
+
+def test_many_answers_without_a_script_are_a_table(client):
+    files = {f"{i:03}.png": picture(seed=i) for i in range(DETAILED + 1)}
+    response = send(client, "/", ("all.zip", zipped(files)))
+    assert response.text.count("<tr data-status") == DETAILED + 1
+    assert cards(response) == []
+    assert "shown as a table only" in response.text
+
+
+@pytest.mark.parametrize(("files", "status", "code", "message"), BAD_UPLOADS)
+def test_page_answers_a_bad_upload_with_the_form_and_a_clear_message(client, fake, files, status, code, message):
+    response = send(client, "/", *files)
+    assert response.status_code == status
+    alert = re.search(r'role="alert" data-problem>(.*?)</div>', response.text, flags=re.DOTALL)[1]
+    assert message in alert
+    assert '<form class="upload panel"' in response.text
+    assert fake.calls == []
+
+
+def test_file_names_are_escaped(client):
+    response = send(client, "/", ("<script>alert(1)</script>.png", PNG))
+    assert "<script>alert" not in response.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.png" in response.text
+
+
+def test_report_has_the_models_version_and_hash_and_sends_nothing_that_is_typed(client, fake):
+    fake.answer = ok("glioma", tumor=True)
+    response = send(client, "/", ("scan.png", PNG))
+    (card,) = cards(response)
+    assert f"Model version {fake.version}, SHA-256 {'0' * 64}." in text_of(card)
+    fields = re.findall(r"<(?:input|textarea) id=[^>]*>", card)
+    assert len(fields) == 3
+    assert not any("name=" in field for field in fields)
+    for form in re.findall(r"<form.*?</form>", response.text, flags=re.DOTALL):
+        assert "report-" not in form
+
+
+def test_page_needs_nothing_from_elsewhere_and_nothing_inline(client):
+    for response in (client.get("/"), send(client, "/", ("scan.png", PNG)), client.get("/nothing-here")):
+        assert not re.search(r'(src|href|action)="(https?:)?//', response.text)
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script>", response.text)
+    assets = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get("/").text))
+    assert {"/static/style.css", "/static/page.js", "/static/logo.svg"} <= assets
+    for asset in assets:
+        if not asset.endswith((".jpg", ".png")):
+            assert "http" not in client.get(asset).text.replace('xmlns="http://www.w3.org/2000/svg"', "")
+
+
+def test_words_of_the_page_are_in_its_language(fake):
+    client = create_app({"TESTING": True}, classifier=fake).test_client()
+    page = client.get("/?lang=es").text
+    assert '<html lang="es">' in page

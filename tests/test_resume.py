@@ -1,0 +1,109 @@
+"""What an interrupted run has written, wherever it was cut."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import ok
+from model.batch import Source
+from model.prediction import error_record
+from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
+from model.resume import NotResumable, Written, written
+from model.study import Study
+
+PIXELS = np.zeros((12, 16), np.uint8)
+
+
+def record(file: str, index: int = 0) -> dict:
+    return ok()(PIXELS).record(file, index, "1")
+
+
+RECORDS = [record("a"), error_record('b, "quoted"\nname', "unreadable", "1"), record("c"), record("c", 1), record("d")]
+BOTH = COLUMNS + STUDY_COLUMNS
+STUDY = Study(0, 2, 2, 0, None, None, None, True, None, None).record("a", "1")
+SHORT_ROW = (csv_lines() + "a,b\n" + csv_lines([record("a")], header=False)).encode()
+
+
+def lines(records, format: str, columns=COLUMNS) -> bytes:
+    text = csv_lines(records, columns=columns) if format == "csv" else "".join(json.dumps(r) + "\n" for r in records)
+    return text.encode()
+
+
+def at(tmp_path, data: bytes) -> Path:
+    path = tmp_path / "records"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_nothing_is_written_yet(tmp_path, format):
+    assert written(tmp_path / "none", format, "1") == Written()
+    assert written(at(tmp_path, b""), format, "1") == Written()
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_the_last_file_is_answered_again(tmp_path, format):
+    found = written(at(tmp_path, lines(RECORDS, format)), format, "1")
+    assert found == Written(Counter(["a", 'b, "quoted"\nname', "c"]), len(lines(RECORDS[:4], format)), failed=True)
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_all_slices_of_the_last_file_go(tmp_path, format):
+    found = written(at(tmp_path, lines(RECORDS[:4], format)), format, "1")
+    assert (found.answered["c"], found.end) == (0, len(lines(RECORDS[:2], format)))
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_wherever_it_is_cut_what_is_kept_and_the_rest_make_the_whole(tmp_path, format):
+    whole, sources = lines(RECORDS, format), [Source(name, None) for name in ("a", 'b, "quoted"\nname', "c", "d")]
+    for cut in range(len(whole)):
+        found = written(at(tmp_path, whole[:cut]), format, "1")
+        rest = {source.name for source in found.without_answered(sources)}
+        again = lines([r for r in RECORDS if r["file"] in rest], format)
+        if format == "csv" and found.end:
+            again = again[len(csv_lines()) :]
+        assert whole[: found.end] + again == whole, cut
+        assert found.failed == (len(rest) < 3)
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_a_study_belongs_to_the_slices_before_it(tmp_path, format):
+    """Cut anywhere, what is kept ends after a study, or after the slices of a file that has none."""
+    study = Study(0, 2, 2, 0, None, None, None, True, None, None)
+    records = [*RECORDS[:4], study.record("c", "1"), record("d"), record("e"), record("e", 1), study.record("e", "1")]
+    whole = lines(records, format, BOTH)
+    found = written(at(tmp_path, whole), format, "1", studies=True)
+    assert (dict(found.answered), found.end) == (
+        {"a": 1, 'b, "quoted"\nname': 1, "c": 1, "d": 1},
+        len(lines(records[:6], format, BOTH)),
+    )
+    until_the_study = lines(records[:5], format, BOTH)
+    assert written(at(tmp_path, until_the_study), format, "1", studies=True).answered["c"] == 0  # it is the last file
+
+
+def test_files_of_one_name_are_counted(tmp_path):
+    found = written(at(tmp_path, lines([record("a"), record("a"), record("a", 1), record("b")], "jsonl")), "jsonl", "1")
+    sources = [Source("a", Path("x/a")), Source("a", Path("y/a")), Source("a", Path("z/a")), Source("b", Path("x/b"))]
+    assert [s.path for s in found.without_answered(sources)] == [Path("z/a"), Path("x/b")]
+    assert found.answered["a"] == 2  # asking changes nothing
+
+
+@pytest.mark.parametrize(
+    ("data", "format", "version", "message"),
+    [
+        (lines(RECORDS, "csv"), "jsonl", "1", r"^Expected one JSON record on each line. Received: b'file,slice,"),
+        (b"5\n", "jsonl", "1", r"^Expected one JSON record on each line. Received: b'5"),
+        (lines(RECORDS, "jsonl"), "csv", "1", r"^Expected the columns file, slice, .* Received: '{"),
+        (SHORT_ROW, "csv", "1", r"^Expected 18 cells in a row. Received: 2"),
+        (lines(RECORDS, "jsonl"), "jsonl", "2", r"^Expected answers of the model 2. Received: .* with those of 1$"),
+        (lines([STUDY], "jsonl"), "jsonl", "1", r"^Expected one JSON record on each line. Received: b'{.file.: .a., .study"),
+        (lines(RECORDS, "csv", BOTH), "csv", "1", r"^Expected records without studies. Received: the others$"),
+        (lines(RECORDS, "csv"), "csv", "2", r"^Expected answers of the model 2. Received: .* with those of 1$"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_continued(tmp_path, data, format, version, message):
+    with pytest.raises(NotResumable, match=message):
+        written(at(tmp_path, data), format, version)

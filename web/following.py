@@ -1,0 +1,39 @@
+"""Work in a thread that tells how far it is, followed from a generator; it stops when the generator is closed."""
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from web.analysis import Progress
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """Raised in the work when nobody waits for it any more."""
+
+
+def follow(work: Callable[[Progress], T]) -> Generator[tuple[int, int], None, T]:
+    """Yields (done, total) each time that `work` tells, and returns what it returns.
+
+    Closing the generator stops the work where it next tells how far it is, and waits for that.
+    """
+    told: queue.SimpleQueue = queue.SimpleQueue()
+    stopped = threading.Event()
+
+    def progress(done: int, total: int) -> None:
+        if stopped.is_set():
+            raise Stopped
+        told.put((done, total))
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work, progress)
+        future.add_done_callback(lambda _: told.put(None))
+        try:
+            while (step := told.get()) is not None:
+                yield step
+            return future.result()
+        finally:
+            stopped.set()

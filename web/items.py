@@ -1,0 +1,109 @@
+"""What the page shows one by one: a single slice, a whole volume or series, or a file that could not be read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from model.labels import LABELS
+from model.location import Location, locate, pixel_mm2
+from web.analysis import Analysis, Answer, StudyAnswer
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    Attributes:
+        number: counted from 1, in the order sent.
+        answers: one for a slice or a file that could not be read; all slices of a study.
+        study: what came of the whole volume or series.
+        part: which of its file's items it is, counted from 1; 0 when it is the only one.
+    """
+
+    number: int
+    answers: list[Answer]
+    study: StudyAnswer | None = None
+    part: int = 0
+
+    @property
+    def kind(self) -> str:
+        return "study" if self.study else "slice"
+
+    @property
+    def shown(self) -> int:
+        """The index in `answers` of the slice that is shown first: a study's best one, or else its middle."""
+        if self.study is None:
+            return 0
+        best = self.study.study.best_slice
+        return len(self.answers) // 2 if best is None else best - self.study.study.start
+
+    @property
+    def answer(self) -> Answer:
+        return self.answers[self.shown]
+
+    @property
+    def status(self) -> str:
+        """ "ok", "refused" or "error"; a study is refused when too few of its slices could be analyzed."""
+        if self.answer.error:
+            return "error"
+        return ("ok" if self.label else "refused") if self.study else self.answer.prediction.status
+
+    @property
+    def finding(self):
+        """The Study or the Prediction: both have label, probabilities and uncertain."""
+        return self.study.study if self.study else self.answer.prediction
+
+    @property
+    def label(self) -> str | None:
+        return self.finding and self.finding.label
+
+    @property
+    def probabilities(self) -> list[tuple[str, float]]:
+        """By class, the likeliest first; none when it was refused."""
+        return sorted((self.finding.probabilities or {}).items(), key=lambda pair: -pair[1]) if self.finding else []
+
+    @cached_property
+    def location(self) -> Location | None:
+        return locate(self.answer.prediction, self._affine) if self.status == "ok" else None
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Of the outline in the slice that is shown; None where the size of a pixel is not known."""
+        tumor = self.answer.prediction.tumor
+        spacing = self.answer.series and self.answer.series.spacing
+        if tumor is None or (self._affine is None and spacing is None):
+            return None
+        return tumor.area_px * (spacing[1] * spacing[2] if spacing else pixel_mm2(self._affine))
+
+    @property
+    def _affine(self):
+        return self.answer.series.affine if self.answer.series else None
+
+
+def items(analysis: Analysis) -> list[Item]:
+    """A request's answers, each study as one item."""
+    groups = list(_grouped(analysis))
+    counts: dict[str, int] = {}
+    found = []
+    for number, (answers, study) in enumerate(groups, 1):
+        file = answers[0].file
+        several = sum(one[0].file == file for one, _ in groups) > 1
+        counts[file] = counts.get(file, 0) + 1
+        found.append(Item(number, answers, study, counts[file] if several else 0))
+    return found
+
+
+def _grouped(analysis: Analysis) -> Iterable[tuple[list[Answer], StudyAnswer | None]]:
+    studies = {id(answer): study for study in analysis.studies for answer in study.answers}
+    told = set()
+    for answer in analysis:
+        study = studies.get(id(answer))
+        if study is None:
+            yield [answer], None
+        elif id(study) not in told:
+            told.add(id(study))
+            yield list(study.answers), study
+
+
+def order(item: Item) -> list[str]:
+    """The classes, the item's likeliest first."""
+    return [label for label, _ in item.probabilities] or list(LABELS)

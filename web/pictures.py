@@ -1,0 +1,96 @@
+"""What the page shows of a slice: pictures as data: URIs, and what its viewer lays over them."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from model.explanation import OUTLINE, draw_outline, outline, view
+from model.overlay import COLOURS, FAINTEST, overlaid
+from model.prediction import Prediction
+
+LARGE, MEDIUM, SMALL = 1024, 512, 96  # longest sides: a slice alone, one of many, in a table
+QUALITY = 88  # of JPEG; a study has many slices
+
+
+def as_uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def png_uri(image: Image.Image, **options) -> str:
+    out = io.BytesIO()
+    image.save(out, "PNG", compress_level=1, **options)  # it goes no further than this computer or the next
+    return as_uri(out.getvalue(), "image/png")
+
+
+def jpeg_uri(image: Image.Image) -> str:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=QUALITY)
+    return as_uri(out.getvalue(), "image/jpeg")
+
+
+def shown(pixels: np.ndarray, side: int) -> Image.Image:
+    """The slice in 8-bit grey, windowed for viewing, its longer side at most `side`."""
+    image = view(pixels)
+    image.thumbnail((side, side), Image.LANCZOS)
+    return image
+
+
+def thumbnail(pixels: np.ndarray, mask: np.ndarray | None = None) -> str:
+    """A small picture with the outline of `mask`."""
+    image = shown(pixels, SMALL)
+    return jpeg_uri(image if mask is None else draw_outline(image, mask))
+
+
+def outlined(pixels: np.ndarray, mask: np.ndarray, side: int) -> str:
+    """The slice with the outline of `mask`, where there is one."""
+    return jpeg_uri(draw_outline(shown(pixels, side), mask))
+
+
+def explained(pixels: np.ndarray, prediction: Prediction, label: str, side: int) -> str:
+    """The slice with the evidence for a class and the outline."""
+    image = overlaid(pixels, prediction, label)
+    image.thumbnail((side, side), Image.LANCZOS)
+    return jpeg_uri(image.convert("RGB"))
+
+
+def layers(pixels: np.ndarray, prediction: Prediction, side: int) -> dict:
+    """What the viewer draws: the plain slice, and what lies over it; plain types, ready for JSON.
+
+    `width` and `height` are the picture's. `evidence` is the network's own coarse map, base64 of uint8 (4, n, n): 128 is nil,
+    255 the slice's strongest evidence for any class, less than 128 speaks against the class. `square` (x, y, side) says where
+    the map lies in the picture and `box` (x0, y0, x1, y1) which part of it the network saw, both as fractions of its width.
+    """
+    image = shown(pixels, side)
+    found = {
+        "width": image.width,
+        "height": image.height,
+        "image": png_uri(image) if side > MEDIUM else jpeg_uri(image),
+        "outline": outline_uri(prediction.mask, image.size) if prediction.mask.any() else None,
+        "evidence": None,
+    }
+    if prediction.evidence is None:
+        return found
+    frame = prediction.frame
+    x0, y0, x1, y1 = frame.box
+    left, top = (x0 + x1 - frame.side) / 2, (y0 + y1 - frame.side) / 2
+    strongest = max(float(prediction.evidence.max()), FAINTEST)
+    values = np.clip(prediction.evidence.transpose(2, 0, 1) / strongest, -1.0, 1.0) * 127 + 128
+    return found | {
+        "evidence": base64.b64encode(values.round().astype(np.uint8).tobytes()).decode(),
+        "square": [part / frame.width for part in (left, top, frame.side)],
+        "box": [part / frame.width for part in frame.box],
+    }
+
+
+def outline_uri(mask: np.ndarray, size: tuple[int, int]) -> str:
+    """The line around a mask on a transparent ground."""
+    line = Image.fromarray(outline(mask, size).astype(np.uint8))
+    line.putpalette([0, 0, 0, *OUTLINE])
+    return png_uri(line, bits=1, transparency=0)
+
+
+def colours() -> str:
+    """The colours of the evidence, base64 of uint8 (256, 3)."""
+    return base64.b64encode(COLOURS).decode()
