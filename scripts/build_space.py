@@ -1,4 +1,4 @@
-"""Assemble the folder that is pushed to Hugging Face Spaces: spaces/, model/ without what only training needs, slices to try."""
+"""Assemble the folder that is pushed to Hugging Face Spaces: spaces/, model/ without its training, slices to try."""
 
 import argparse
 import shutil

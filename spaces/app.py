@@ -1,7 +1,7 @@
 """EarlyMed on Gradio, for Hugging Face Spaces: an upload in, the answer of model/ out. `python app.py` starts it.
 
-`scripts/build_space.py` puts this file beside model/ in the folder that is pushed; in the project it runs as it lies. Gradio keeps
-uploads in files; it is told to delete them soon, and the page says so.
+`scripts/build_space.py` puts this file beside model/ in the folder that is pushed; in the project it runs as it lies.
+Gradio keeps uploads in files; it is told to delete them soon, and the page says so.
 """
 
 import io
@@ -18,13 +18,13 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
+from words import DISCLAIMER, INTRODUCTION, describe, guide, privacy
 
 from model.classifier import Classifier
 from model.labels import CLASSES, DISPLAY
 from model.overlay import overlay
 from model.prediction import error_record
 from model.reading import LIMITS, ReadError, read
-from words import DISCLAIMER, INTRODUCTION, describe, guide, privacy
 
 SAMPLES = next(path for path in (HERE / "examples", HERE.parent / "tests" / "samples") if path.is_dir())
 LOGO = next(path for path in (HERE / "logo.svg", HERE.parent / "static" / "logo.svg") if path.is_file())

@@ -9,18 +9,18 @@ from model.reading import FORMATS
 
 INTRODUCTION = """
 <h1>EarlyMed</h1>
-<p>How a neural network reads a brain MRI slice: it compares the slice with those of three kinds of brain tumor and with slices without
-one, and says which it resembles most, how sure it is, and when it cannot tell.</p>
-<p class="notice"><strong>A research and teaching aid, not a medical device.</strong> It describes a picture, not a person, and can be wrong
-in both directions.</p>
+<p>How a neural network reads a brain MRI slice: it compares the slice with those of three kinds of brain tumor and with
+slices without one, and says which it resembles most, how sure it is, and when it cannot tell.</p>
+<p class="notice"><strong>A research and teaching aid, not a medical device.</strong> It describes a picture, not a person,
+and can be wrong in both directions.</p>
 """
 DISCLAIMER = """
-<p class="notice"><strong>Not a medical device.</strong> EarlyMed is not approved for diagnosis. Do not use it to diagnose, or to choose,
-change or put off any treatment. Questions about a scan belong to the physician who treats you.</p>
+<p class="notice"><strong>Not a medical device.</strong> EarlyMed is not approved for diagnosis. Do not use it to diagnose,
+or to choose, change or put off any treatment. Questions about a scan belong to the physician who treats you.</p>
 """
 NEXT = (
-    "<p>This is a comparison with pictures, not a diagnosis. Only a physician who sees the whole examination can say what it means. "
-    "If you feel unwell, seek medical help, whatever this page says.</p>"
+    "<p>This is a comparison with pictures, not a diagnosis. Only a physician who sees the whole examination can say what it "
+    "means. If you feel unwell, seek medical help, whatever this page says.</p>"
 )
 
 
@@ -37,8 +37,8 @@ def describe(record: Mapping, notes: Iterable[str] = ()) -> str:
     if record["status"] == "refused":
         return (
             f'<h2>This image was not analyzed</h2><p class="notice">{escape(record["reason"])}</p>{told}'
-            "<p>There is no class and no probability: for anything but a brain MRI slice they would mean nothing. If this is one, "
-            "try it without annotations, frames or other views beside it.</p>"
+            "<p>There is no class and no probability: for anything but a brain MRI slice they would mean nothing. If this "
+            "is one, try it without annotations, frames or other views beside it.</p>"
         )
     label, name = record["label"], DISPLAY[record["label"]]
     uncertain = '<span class="tag">uncertain</span>' if record["uncertain"] else ""
@@ -66,9 +66,9 @@ def outlined(tumor: Mapping | None) -> str:
 def privacy(max_bytes: int, seconds: int) -> str:
     formats = ", ".join(FORMATS).replace("WEBP", "WebP")
     return (
-        f"<p class='small'>{formats}, at most {max_bytes / 2**20:.3g} MB. Unlike EarlyMed's own page, this one keeps what you upload and "
-        f"the picture of the answer in a temporary folder of the server, and deletes them within {seconds / 60:.0f} minutes. Do not "
-        "upload a scan whose owner has not agreed to that.</p>"
+        f"<p class='small'>{formats}, at most {max_bytes / 2**20:.3g} MB. Unlike EarlyMed's own page, this one keeps what "
+        "you upload and the picture of the answer in a temporary folder of the server, and deletes them within "
+        f"{seconds / 60:.0f} minutes. Do not upload a scan whose owner has not agreed to that.</p>"
     )
 
 
@@ -78,13 +78,14 @@ def guide(info: Mapping) -> str:
     return f"""
 <details><summary>What the answer means</summary>
 <ul>
-<li><strong>The class</strong> is the group of known slices that this one resembles most; <strong>the probabilities</strong> share the
-model's belief among the four groups and say nothing about any other finding: no stroke, no bleeding, no metastasis.</li>
+<li><strong>The class</strong> is the group of known slices that this one resembles most; <strong>the probabilities</strong>
+share the model's belief among the four groups and say nothing about any other finding: no stroke, no bleeding, no metastasis.</li>
 <li><strong>Uncertain</strong>: the belief is spread too widely. Treat it as no answer.</li>
 <li><strong>Not analyzed</strong>: the image does not look like a brain MRI slice to the model.</li>
-<li><strong>The outline</strong>, in amber, is a sketch of what is taken for a tumor. Where there is none there may still be one.</li>
-<li><strong>The evidence</strong>, from dark blue to pale cyan, is what speaks for the chosen class at each place. The maps of one slice's
-classes can be compared, those of two slices cannot.</li>
+<li><strong>The outline</strong>, in amber, is a sketch of what is taken for a tumor. Where there is none there may still
+be one.</li>
+<li><strong>The evidence</strong>, from dark blue to pale cyan, is what speaks for the chosen class at each place. The maps of one
+slice's classes can be compared, those of two slices cannot.</li>
 </ul></details>
 <details><summary>How good is it?</summary>
 <p>Measured on slices whose answer is known; a refused slice counts as wrong. Model version {escape(info["version"])}.</p>

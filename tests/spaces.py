@@ -1,6 +1,7 @@
 """The Space's app as a process of its own, in the folder that is pushed, without a network.
 
-It is run by EARLYMED_SPACE_PYTHON, an interpreter with spaces/requirements.txt and nothing else, or by this one where it has Gradio.
+It is run by EARLYMED_SPACE_PYTHON, an interpreter with spaces/requirements.txt and nothing else, or by this one where it
+has Gradio.
 """
 
 import importlib.util
@@ -92,9 +93,7 @@ def running_space(work: Path, seconds: float = 300) -> Iterator[Space]:
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("EARLYMED", "GRADIO", "SPACE_"))}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [python, "app.py"], cwd=folder, env=kept | changes, stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen([python, "app.py"], cwd=folder, env=kept | changes, stdout=output, stderr=subprocess.STDOUT)
     space = Space(f"http://127.0.0.1:{port}", process, log, work / "outside.txt", work / "temporary")
     try:
         deadline = time.monotonic() + seconds

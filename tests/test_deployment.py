@@ -56,9 +56,7 @@ def proxied(tmp_path_factory):
         ):
             assert old in block
             block = block.replace(old, new)
-        places = "".join(
-            f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
+        places = "".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         config = folder / "nginx.conf"
         config.write_text(
             f"daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\nhttp {{ {places}\n{block} }}\n"

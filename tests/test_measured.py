@@ -50,7 +50,9 @@ def test_groups_name_the_source_that_was_held_out():
 
 
 def test_corruptions_leave_out_what_is_not_one():
-    assert corruptions({"figures": {"corruptions": {"model": "1", "none": {"accuracy": SHARE}}}}) == {"none": {"accuracy": SHARE}}
+    assert corruptions({"figures": {"corruptions": {"model": "1", "none": {"accuracy": SHARE}}}}) == {
+        "none": {"accuracy": SHARE}
+    }
 
 
 def test_mistakes_come_with_the_commonest_first():

@@ -1,4 +1,6 @@
-"""EarlyMed.ipynb as it is committed: run from top to bottom, with the model that is served. `.ci/run` runs it anew with nbmake.
+"""EarlyMed.ipynb as it is committed: run from top to bottom, with the model that is served.
+
+`.ci/run` runs it anew with nbmake.
 
 After a new model, or a change of a cell: `python scripts/execute_notebook.py`.
 """
@@ -26,7 +28,11 @@ def printed(cell: dict) -> str:
 
 def test_it_was_run_from_top_to_bottom_without_an_error():
     assert [cell["execution_count"] for cell in CODE] == list(range(1, len(CODE) + 1))
-    assert {output["output_type"] for cell in CODE for output in cell["outputs"]} <= {"stream", "display_data", "execute_result"}
+    assert {output["output_type"] for cell in CODE for output in cell["outputs"]} <= {
+        "stream",
+        "display_data",
+        "execute_result",
+    }
 
 
 def test_its_outputs_are_of_the_model_that_is_served():
@@ -48,8 +54,8 @@ def test_it_reads_well_on_the_web():
 def test_it_goes_from_the_data_to_the_deployment():
     headings = re.findall(r"^#+ (?:\d+\. )?(.+)$", "\n".join(TEXT), re.M)[1:]
     assert headings == [
-        "Data", "The leak", "Preprocessing", "Augmentation", "The network", "Training", "The report", "Confusion matrix", "ROC",
-        "Calibration", "Held-out sources", "The same measurement, here", "Masks", "Reading a single slice", "Deployment",
+        "Data", "The leak", "Preprocessing", "Augmentation", "The network", "Training", "The report", "Confusion matrix",
+        "ROC", "Calibration", "Held-out sources", "The same measurement, here", "Masks", "Reading a single slice", "Deployment",
     ]  # fmt: skip
     assert any("not a medical device" in text for text in TEXT)
 
@@ -69,7 +75,7 @@ def test_the_leak_in_it_is_the_documents():
 
 
 def test_its_answer_is_the_classifiers(classifier):
-    """The cell itself holds it against the API's, to the last digit; here against this computer's, which may round otherwise."""
+    """The cell itself holds it against the API's, to the last digit; here against this computer's, which may differ."""
     record = dict(ast.literal_eval(line) for line in printed(CODE[-2]).splitlines())
     prediction = classifier.predict([read((ROOT / record["file"]).read_bytes())[0]])[0]
     assert (record["label"], record["uncertain"]) == (prediction.label, prediction.uncertain)

@@ -33,11 +33,12 @@ def shares(items: list[Item]) -> np.ndarray:
 class TrainingBatches(keras.utils.PyDataset):
     """One epoch of drawn, exchanged and augmented batches, the same for the same seed, stage and epoch.
 
-    `stripped` holds the same slices without a skull; a share of the draws is taken from there.
+    `stripped` holds the same slices without a skull; a share of the draws is taken from there. `exchange` is the stage's.
     """
 
-    def __init__(self, arrays: Arrays, stripped: Arrays, samples: int, seed: tuple[int, ...]):
+    def __init__(self, arrays: Arrays, stripped: Arrays, samples: int, seed: tuple[int, ...], exchange: float = 1.0):
         super().__init__(workers=1, max_queue_size=4)
+        self.exchange = exchange
         self.arrays, self.stripped = arrays, stripped
         self.targets = admissible(arrays.items)
         self.seed = seed
@@ -72,11 +73,11 @@ class TrainingBatches(keras.utils.PyDataset):
     def exchanged(self, row: int, image: np.ndarray, mask: np.ndarray, target: np.ndarray, rng: np.random.Generator):
         """A drawn slice after what the recipe lets happen to it: image, mask (uint8 (s, s)) and admissible classes (4,)."""
         arrays = self.arrays
-        if rng.random() < recipe.RESTYLED_SHARE:
+        if rng.random() < self.exchange * recipe.RESTYLED_SHARE:
             image = restyle(image, arrays.images[rng.integers(len(arrays.images))], rng.random())
         if not len(self.donors) or not len(self.healthy):
             return image, mask, target
-        draw = rng.random()
+        draw = rng.random() / self.exchange if self.exchange else 1.0
         if arrays.items[row].label == LABELS[NOTUMOR]:
             donor = rng.choice(self.donors)
             region = arrays.masks[donor] > 127

@@ -61,7 +61,7 @@ def fit(
             network = _start(stage, network, weights, max(1, samples // recipe.BATCH), start)
         while state["epoch"] < stage.epochs and state["since_best"] < recipe.PATIENCE:
             history = network.fit(
-                TrainingBatches(train_arrays, stripped, samples, (seed, number, state["epoch"])),
+                TrainingBatches(train_arrays, stripped, samples, (seed, number, state["epoch"]), stage.exchange),
                 validation_data=ValidationBatches(validation_arrays),
                 initial_epoch=state["epoch"],
                 epochs=state["epoch"] + 1,

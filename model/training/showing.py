@@ -1,4 +1,4 @@
-"""What the notebook shows: pictures side by side, tables, a small data tree with a twin in it, and plots of model.json's figures."""
+"""What the notebook shows: pictures side by side, tables, a small data tree with a twin, plots of model.json's figures."""
 
 import io
 from collections.abc import Iterable, Sequence
