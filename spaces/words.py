@@ -79,13 +79,14 @@ def guide(info: Mapping) -> str:
 <details><summary>What the answer means</summary>
 <ul>
 <li><strong>The class</strong> is the group of known slices that this one resembles most; <strong>the probabilities</strong>
-share the model's belief among the four groups and say nothing about any other finding: no stroke, no bleeding, no metastasis.</li>
+share the model's belief among the four groups and say nothing about any other finding: no stroke, no bleeding, no
+metastasis.</li>
 <li><strong>Uncertain</strong>: the belief is spread too widely. Treat it as no answer.</li>
 <li><strong>Not analyzed</strong>: the image does not look like a brain MRI slice to the model.</li>
 <li><strong>The outline</strong>, in amber, is a sketch of what is taken for a tumor. Where there is none there may still
 be one.</li>
-<li><strong>The evidence</strong>, from dark blue to pale cyan, is what speaks for the chosen class at each place. The maps of one
-slice's classes can be compared, those of two slices cannot.</li>
+<li><strong>The evidence</strong>, from dark blue to pale cyan, is what speaks for the chosen class at each place. The maps
+of one slice's classes can be compared, those of two slices cannot.</li>
 </ul></details>
 <details><summary>How good is it?</summary>
 <p>Measured on slices whose answer is known; a refused slice counts as wrong. Model version {escape(info["version"])}.</p>

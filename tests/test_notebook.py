@@ -55,7 +55,8 @@ def test_it_goes_from_the_data_to_the_deployment():
     headings = re.findall(r"^#+ (?:\d+\. )?(.+)$", "\n".join(TEXT), re.M)[1:]
     assert headings == [
         "Data", "The leak", "Preprocessing", "Augmentation", "The network", "Training", "The report", "Confusion matrix",
-        "ROC", "Calibration", "Held-out sources", "The same measurement, here", "Masks", "Reading a single slice", "Deployment",
+        "ROC", "Calibration", "Held-out sources", "The same measurement, here", "Masks", "Reading a single slice",
+        "Deployment",
     ]  # fmt: skip
     assert any("not a medical device" in text for text in TEXT)
 
