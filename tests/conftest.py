@@ -1,6 +1,8 @@
 """Fixtures: app -> client around a classifier with fixed answers, and the real classifier."""
 
+import importlib.util
 import os
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from app import create_app
 from fakes import FakeClassifier
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -31,3 +35,13 @@ def classifier():
     from model.classifier import Classifier
 
     return Classifier.load()
+
+
+@pytest.fixture
+def script(monkeypatch, fake):
+    """scripts/predict.py as a module, around the classifier with fixed answers."""
+    spec = importlib.util.spec_from_file_location("predict_script", ROOT / "scripts" / "predict.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module.Classifier, "load", lambda path: fake)
+    return module

@@ -28,9 +28,9 @@ def arrays_of(label: str, healthy: int = 20, tumors: int = 20) -> Arrays:
     return Arrays(items, images, masks, np.ones(len(items), bool))
 
 
-def drawn(arrays: Arrays, samples: int = 960) -> list[tuple]:
+def drawn(arrays: Arrays, samples: int = 960, exchange: float = 1.0) -> list[tuple]:
     """(had a tumor, has a tumor, mask area, admissible classes) of each draw."""
-    batches = TrainingBatches(arrays, arrays, samples, (1,))
+    batches = TrainingBatches(arrays, arrays, samples, (1,), exchange)
     rows = []
     for index, (images, targets, _) in enumerate(batches):
         labels = [arrays.items[n].label for n in batches.batches[index]]
@@ -58,6 +58,16 @@ def test_small_sharp_tumors_are_healed(plain):
         assert np.array_equal(target, np.eye(4)[LABELS.index("meningioma" if tumor else "notumor")])
 
 
+@pytest.mark.parametrize("exchange", (0.0, 0.4))
+def test_a_stage_may_exchange_less(plain, exchange):
+    rows = drawn(arrays_of("meningioma"), exchange=exchange)
+    healthy, tumors = ([row for row in rows if row[0] == tumor] for tumor in (False, True))
+    grafted = sum(tumor for _, tumor, _, _ in healthy) / len(healthy)
+    healed = sum(not tumor for _, tumor, _, _ in tumors) / len(tumors)
+    assert (grafted, healed) == pytest.approx((exchange * recipe.GRAFTED_SHARE, exchange * recipe.HEALED_SHARE), abs=0.05)
+    assert exchange or (grafted, healed) == (0.0, 0.0)
+
+
 def test_gliomas_and_large_tumors_are_not_healed(plain, monkeypatch):
     assert all(tumor for had, tumor, _, _ in drawn(arrays_of("glioma")) if had)
     monkeypatch.setattr(recipe, "SMALL_TUMOR", 0.01)
@@ -79,15 +89,16 @@ def test_without_healthy_slices_nothing_is_exchanged(plain):
     assert all(tumor and area == pytest.approx(64, abs=1) for _, tumor, area, _ in rows)
 
 
-def test_some_draws_take_on_other_tones(monkeypatch):
+@pytest.mark.parametrize("exchange", (1.0, 0.4))
+def test_some_draws_take_on_other_tones(monkeypatch, exchange):
     monkeypatch.setattr(batches_module, "augment", lambda images, masks, *_: (images[..., None] / 255, masks[..., None] / 255))
     monkeypatch.setattr(batches_module, "restyle", lambda image, reference, amount: np.full_like(image, 7))
     items = [Item("", "kaggle", "Training", "glioma")] * 10
     images = np.full((10, SIDE, SIDE), 90, np.uint8)
-    batches = TrainingBatches(*[Arrays(items, images, images, np.zeros(10, bool))] * 2, 960, (1,))
+    batches = TrainingBatches(*[Arrays(items, images, images, np.zeros(10, bool))] * 2, 960, (1,), exchange)
     tones = np.concatenate([np.asarray(x)[:, 0, 0, 0] for x, _, _ in batches])
     assert set(np.round(tones * 255)) == {7, 90}
-    assert (tones < 50 / 255).mean() == pytest.approx(recipe.RESTYLED_SHARE, abs=0.05)
+    assert (tones < 50 / 255).mean() == pytest.approx(exchange * recipe.RESTYLED_SHARE, abs=0.05)
 
 
 def test_shares_follow_the_recipe():

@@ -6,7 +6,6 @@ person nowhere. And nothing of an upload is written to disk.
 
 import builtins
 import gzip
-import importlib.util
 import io
 import itertools
 import json
@@ -232,12 +231,8 @@ def test_log_holds_stages_of_a_picture(client, heard, url):
 
 
 @pytest.fixture
-def predict(monkeypatch, fake):
-    spec = importlib.util.spec_from_file_location("predict_script", ROOT / "scripts" / "predict.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module.Classifier, "load", lambda path: fake)
-    return module.main
+def predict(script):
+    return script.main
 
 
 @pytest.mark.parametrize("make", VOLUMES.values(), ids=VOLUMES)

@@ -1,0 +1,286 @@
+"""scripts/predict.py in this process, around a classifier with fixed answers: pictures, studies, resuming, options."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+
+import spheres
+from fakes import ok, pages, picture, refused
+from format_samples import nifti, zipped
+from model.overlay import mask_png, overlay
+from model.reading import read
+from model.records import csv_lines
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Nine readable files and an unreadable one."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for i in range(9):
+        (folder / f"{i}.png").write_bytes(picture(seed=i))
+    (folder / "9.txt").write_text("no image")
+    return folder
+
+
+def timeless(text: str) -> list[dict]:
+    return [{k: v for k, v in json.loads(line).items() if k != "timings_ms"} for line in text.splitlines()]
+
+
+def test_overlays_and_masks_of_every_slice(script, fake, tmp_path, capsys):
+    fake.answer = ok("pituitary", tumor=True)
+    (tmp_path / "scan.tif").write_bytes(pages(3))
+    overlays, masks = tmp_path / "overlays", tmp_path / "masks"
+    arguments = [str(tmp_path / "scan.tif"), "--overlay", str(overlays), "--masks", str(masks)]
+    assert script.main(arguments) == 0
+    for i, name in enumerate(("scan.png", "scan_0001.png", "scan_0002.png")):
+        slice_ = read(pages(3))[i]
+        prediction = fake.answer(slice_)
+        assert (overlays / name).read_bytes() == overlay(slice_, prediction)
+        assert (masks / name).read_bytes() == mask_png(prediction.mask)
+    assert len(list(tmp_path.rglob("*.png"))) == 6
+    assert [json.loads(line)["slice"] for line in capsys.readouterr().out.splitlines()] == [0, 1, 2]
+
+
+def test_a_refused_slice_has_no_pictures(script, fake, folder, tmp_path):
+    fake.answer = refused()
+    script.main([str(folder), "--overlay", str(tmp_path / "overlays"), "--masks", str(tmp_path / "masks")])
+    assert not (tmp_path / "overlays").exists() and not (tmp_path / "masks").exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "4"])
+def test_jobs_change_nothing_in_the_records(script, folder, capsys, jobs):
+    assert script.main([str(folder), "--jobs", jobs]) == 1
+    records = timeless(capsys.readouterr().out)
+    assert [r["file"] for r in records] == [*(f"{i}.png" for i in range(9)), "9.txt"]
+    assert [r["status"] for r in records] == ["ok"] * 9 + ["error"]
+
+
+@pytest.fixture
+def volumes(tmp_path) -> Path:
+    """A NIfTI volume, a DICOM series in a ZIP, pages of a TIFF and a picture."""
+    folder = tmp_path / "volumes"
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "head.nii").write_bytes(spheres.nifti())
+    (folder / "pages.tif").write_bytes(pages(4))
+    (folder / "picture.png").write_bytes(picture())
+    (folder / "series.zip").write_bytes(spheres.dicom_zip())
+    return folder
+
+
+def test_studies_follow_the_slices_of_their_file(script, fake, volumes, capsys):
+    fake.answer = spheres.outlining().answer
+    script.main([str(volumes)])
+    plain = timeless(capsys.readouterr().out)
+    script.main([str(volumes), "--studies"])
+    records = timeless(capsys.readouterr().out)
+    assert [record for record in records if "study" not in record] == plain
+    at = [i for i, record in enumerate(records) if "study" in record]
+    assert at == [24, 29, 55]
+    assert [records[i]["file"] for i in at] == [records[i - 1]["file"] for i in at]
+    assert records[24]["study"]["volume_ml"] == records[55]["study"]["volume_ml"] == pytest.approx(spheres.ML, rel=0.01)
+    assert "study" not in json.dumps(plain)
+
+
+def test_studies_in_csv_and_table(script, fake, volumes, capsys):
+    fake.answer = spheres.outlining().answer
+    script.main([str(volumes), "--studies", "--format", "csv"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["file"] for row in rows if row["status"] == "study"] == ["below/head.nii", "pages.tif", "series.zip"]
+    assert float(rows[24]["volume_ml"]) == pytest.approx(spheres.ML, rel=0.01) and rows[24]["slice"] == ""
+    script.main([str(volumes), "--studies", "--format", "table"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[25].split() == [
+        "below/head.nii", "glioma", "0.970", "study", "of", "24", "slices,", "33.5", "ml,", "best", rows[24]["best_slice"]
+    ]  # fmt: skip
+    assert lines[30].split()[:2] == ["pages.tif", "notumor"] and "ml" not in lines[30]
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_resume_with_studies(script, fake, volumes, tmp_path, format):
+    out = tmp_path / "records"
+    command = [str(volumes), "--studies", "--format", format, "--out", str(out), "--resume"]
+    script.main(command)
+    whole = out.read_text()
+    lines = whole.splitlines(keepends=True)
+    for cut in (20, 30, len(lines) - 1):  # within a volume, after a study, before the last one's study
+        out.write_text("".join(lines[:cut]))
+        script.main(command)
+        again = out.read_text()
+        assert timeless(again) == timeless(whole) if format == "jsonl" else again == whole
+
+
+def test_masks_of_volumes_as_nifti(script, fake, volumes, tmp_path, capsys):
+    fake.answer = spheres.outlining().answer
+    masks = tmp_path / "masks"
+    assert script.main([str(volumes), "--masks", str(masks), "--volume-masks", "nifti"]) == 0
+    written = sorted(path.relative_to(masks).as_posix() for path in masks.rglob("*.nii.gz"))
+    assert written == ["below/head.nii.gz", "series.nii.gz"]
+    image = nibabel.load(volumes / "below" / "head.nii")
+    mask = nibabel.load(masks / "below" / "head.nii.gz")
+    np.testing.assert_array_equal(mask.affine, image.affine)
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj) > spheres.BRIGHT)
+    assert len(list(masks.rglob("*.png"))) == 24 + 4 + 1 + 24
+    said = "predict.py: pages.tif: no mask of the volume. Expected NIfTI, or DICOM slices"
+    assert said in capsys.readouterr().err
+
+
+def test_masks_of_volumes_as_seg(script, fake, volumes, tmp_path, capsys):
+    fake.answer = spheres.outlining().answer
+    masks = tmp_path / "masks"
+    assert script.main([str(volumes), "--masks", str(masks), "--volume-masks", "seg"]) == 0
+    (written,) = masks.rglob("*.dcm")
+    assert written == masks / "series.seg.dcm"
+    assert pydicom.dcmread(written).pixel_array.sum() == (spheres.sphere() > spheres.BRIGHT).sum()
+    assert "below/head.nii: no mask of the volume. Expected DICOM" in capsys.readouterr().err
+
+
+def test_masks_of_several_volumes_in_a_file_carry_the_number_of_their_first_slice(script, fake, tmp_path):
+    (tmp_path / "two.nii.zip").write_bytes(zipped({"a.nii": spheres.nifti(), "b.nii": nifti()}))
+    command = [str(tmp_path / "two.nii.zip"), "--masks", str(tmp_path / "masks"), "--volume-masks", "nifti"]
+    assert script.main(command) == 0
+    assert sorted(p.name for p in (tmp_path / "masks").glob("*.nii.gz")) == ["two.nii.gz", "two_0024.nii.gz"]
+    assert nibabel.load(tmp_path / "masks" / "two_0024.nii.gz").shape == (36, 40, 8)
+
+
+def test_a_volume_of_which_every_slice_is_refused_has_no_mask(script, fake, volumes, tmp_path):
+    fake.answer = refused()
+    script.main([str(volumes), "--masks", str(tmp_path / "masks"), "--volume-masks", "nifti"])
+    assert not (tmp_path / "masks").exists()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.nii.gz"])
+def test_masks_are_not_written_over_the_input(script, fake, tmp_path, capsys, name):
+    (tmp_path / name).write_bytes(picture())
+    with pytest.raises(SystemExit) as caught:
+        script.main([str(tmp_path), "--masks", str(tmp_path), "--volume-masks", "nifti"])
+    assert caught.value.code == 2
+    assert "expected another folder for pictures" in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == picture()
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "table"])
+def test_out_gets_what_stdout_would(script, folder, tmp_path, capsys, format):
+    out = tmp_path / "new" / "records"
+    assert script.main([str(folder), "--format", format]) == 1
+    printed = capsys.readouterr().out
+    assert script.main([str(folder), "--format", format, "--out", str(out)]) == 1
+    assert capsys.readouterr().out == ""
+    written = out.read_text()
+    assert timeless(written) == timeless(printed) if format == "jsonl" else written == printed
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_resume_makes_a_cut_file_whole(script, fake, folder, tmp_path, format):
+    out = folder / "records"  # among the files to be answered, but none of them
+    command = [str(folder), "--format", format, "--out", str(out), "--overlay", str(tmp_path / "overlays")]
+    assert script.main([*command, "--resume"]) == 1  # nothing to go on with: starts
+    whole = out.read_text()
+    fake.calls.clear()
+    out.write_text(whole[: whole.index("6.png") + 30])  # cut within the record of the seventh file
+    assert script.main([*command, "--resume"]) == 1
+    again = out.read_text()
+    assert timeless(again) == timeless(whole) if format == "jsonl" else again == whole
+    assert [len(call) for call in fake.calls] == [4]  # from 5.png on, for nobody knows whether it was whole
+
+
+def test_resume_remembers_that_a_file_could_not_be_read(script, tmp_path):
+    for name, data in (("a.txt", b"no image"), ("b.png", picture()), ("c.png", picture())):
+        (tmp_path / name).write_bytes(data)
+    command = [str(tmp_path), "--out", str(tmp_path / "records"), "--resume"]
+    assert script.main(command) == 1
+    assert script.main(command) == 1
+    assert len((tmp_path / "records").read_text().splitlines()) == 3
+
+
+def test_interrupted_run_keeps_what_it_has_and_can_be_resumed(script, fake, folder, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "records.jsonl"
+    save = script.save_pictures
+
+    def interrupt(answer, *folders):
+        if answer.source.name == "4.png":
+            raise KeyboardInterrupt
+        save(answer, *folders)
+
+    monkeypatch.setattr(script, "save_pictures", interrupt)
+    assert script.main([str(folder), "--out", str(out)]) == 130
+    assert capsys.readouterr().err == "predict.py: interrupted. The same command with --resume goes on.\n"
+    assert len(out.read_text().splitlines()) == 4
+    monkeypatch.setattr(script, "save_pictures", save)
+    assert script.main([str(folder), "--out", str(out), "--resume"]) == 1
+    assert [r["file"] for r in timeless(out.read_text())] == [*(f"{i}.png" for i in range(9)), "9.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume"], "--resume needs --out FILE, and --format jsonl or csv"),
+        (["--resume", "--out", "new", "--format", "table"], "--resume needs --out FILE, and --format jsonl or csv"),
+        (["--out", "records"], "expected a new file for --out, or --resume. Received: records, which has records already"),
+        (["--out", "records", "--resume"], "Expected one JSON record on each line. Received: b'file,slice"),
+        (["--out", "records", "--resume", "--format", "csv"], "Expected answers of the model fake-1. Received: records with"),
+        (["--out", "folder/0.png/x"], "expected a file for --out. Received: folder/0.png/x (File exists)"),
+        (["--out", "folder"], "expected a file for --out. Received: folder (Is a directory)"),
+        (["--out", "folder", "--resume"], "expected a file for --out. Received: folder (Is a directory)"),
+        (["--volume-masks", "nifti"], "--volume-masks needs --masks DIR"),
+        (["--volume-masks", "png", "--masks", "new"], "invalid choice: 'png'"),
+        (["--jobs", "0"], "argument --jobs: expected a whole number, 1 or more. Received: '0'"),
+        (["--jobs", "two"], "argument --jobs: expected a whole number, 1 or more. Received: 'two'"),
+    ],
+)
+def test_bad_usage_of_the_newer_options(script, folder, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    before = csv_lines([ok()(np.zeros((9, 9))).record("a.png", 0, "other")])
+    Path("records").write_text(before)
+    with pytest.raises(SystemExit) as caught:
+        script.main(["folder", *arguments])
+    assert caught.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert Path("records").read_text() == before
+
+
+def test_progress_counts_files_and_what_was_answered_before(script, folder, tmp_path, monkeypatch):
+    shown = []
+
+    class Bar:
+        def __init__(self, **options):
+            shown.append(options["initial"])
+            assert (options["total"], options["unit"], options["file"]) == (10, "file", sys.stderr)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def update(self, count):
+            shown.append(count)
+
+    monkeypatch.setattr(script, "tqdm", Bar)
+    (folder / "0.png").write_bytes(pages(2))
+    command = [str(folder), "--out", str(tmp_path / "records.jsonl"), "--resume"]
+    script.main(command)
+    assert shown == [0, False, *[True] * 10]  # 0.png has two slices
+    shown.clear()
+    script.main(command)
+    assert shown == [9, True]
+
+
+def test_names_that_are_not_unicode_come_out_as_they_are(script, tmp_path):
+    """Such names come from disks of another age."""
+    (tmp_path / "folder").mkdir()
+    try:
+        (tmp_path / "folder" / "m\udcfcller.png").write_bytes(picture())
+    except OSError:
+        pytest.skip("this file system has Unicode names only")
+    for format in ("csv", "table"):
+        assert script.main([str(tmp_path / "folder"), "--format", format, "--out", str(tmp_path / format)]) == 0
+        assert b"m\xfcller.png" in (tmp_path / format).read_bytes()
