@@ -1,7 +1,9 @@
 """docs/deployment.md: its nginx configuration, run by a real nginx in front of the real server."""
 
 import base64
+import getpass
 import json
+import os
 import re
 import shutil
 import ssl
@@ -39,6 +41,8 @@ def test_every_linked_file_is_there():
 def proxied(tmp_path_factory):
     """The address of nginx with the document's configuration; only paths and ports are changed, and its name."""
     if not NGINX or not shutil.which("openssl"):
+        if os.environ.get("EARLYMED_PROXY_TESTS") == "required":
+            pytest.fail("nginx or openssl is not installed, but EARLYMED_PROXY_TESTS=required")
         pytest.skip("nginx or openssl is not installed")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     folder.chmod(0o755)
@@ -59,7 +63,9 @@ def proxied(tmp_path_factory):
         places = "".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         config = folder / "nginx.conf"
         config.write_text(
-            f"daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\nhttp {{ {places}\n{block} }}\n"
+            # as the one who runs the test, for whom alone pytest's folder is readable
+            f"daemon off; user {getpass.getuser()}; pid {folder}/pid; error_log {folder}/error.log;\n"
+            f"events {{}}\nhttp {{ {places}\n{block} }}\n"
         )
         command = [NGINX, "-p", str(folder), "-c", str(config)]
         checked = subprocess.run([*command, "-t"], capture_output=True, text=True)

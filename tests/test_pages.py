@@ -1,6 +1,7 @@
 """The start page and the answer as a page, around a classifier with fixed answers."""
 
 import base64
+import gzip
 import io
 import json
 import re
@@ -14,7 +15,7 @@ from app import create_app
 from fakes import ok, picture, refused
 from format_samples import zipped
 from model.labels import CLASSES, DISPLAY, LABELS, MEANING
-from uploads import BAD_UPLOADS, PNG, TEXT, send
+from uploads import BAD_UPLOADS, MASK, PNG, TEXT, send
 from web.pages import DETAILED, SAMPLE_FOLDER, SAMPLES
 
 
@@ -196,6 +197,23 @@ def test_a_volume_is_one_study_with_its_summary(client, fake):
         "Slice 5 of 6: No tumor, 91.0%",
         "Slice 6 of 6: No tumor, 91.0%",
     ]
+
+
+def test_outlines_of_a_volume_are_downloaded_as_the_api_gives_them(app, fake):
+    fake.answer = [refused(), ok("glioma"), ok("glioma", tumor=True), ok("glioma", tumor=True), ok("notumor"), ok("notumor")]
+    client, (again,) = app.test_client(), [list(fake.answer)]
+    page = send(client, "/", ("head.nii", nifti()))
+    (data,) = re.findall(r'download="mask.nii.gz" href="data:application/gzip;base64,([^"]+)"', page.text)
+    fake.answer = again
+    asked = send(client, f"{MASK}?format=nifti", ("head.nii", nifti()))
+    mask = gzip.decompress(base64.b64decode(data))
+    assert mask == gzip.decompress(asked.data)
+    assert np.asarray(nibabel.Nifti1Image.from_bytes(mask).dataobj).sum((0, 1)).tolist() == [0, 0, 20, 20, 0, 0]
+
+
+def test_a_series_that_does_not_say_where_it_lies_has_no_outlines_to_download(client):
+    page = send(client, "/", ("scan.zip", zipped({f"{n}.png": PNG for n in range(4)})))
+    assert "mask.nii.gz" not in page.text
 
 
 def test_a_volume_with_too_few_slices_analyzed_gets_no_class(client, fake):

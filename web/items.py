@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from model.exports import ExportError, volume_mask
 from model.labels import LABELS
 from model.location import Location, locate, pixel_mm2
 from web.analysis import Analysis, Answer, StudyAnswer
@@ -73,6 +74,14 @@ class Item:
         if tumor is None or (self._affine is None and spacing is None):
             return None
         return tumor.area_px * (spacing[1] * spacing[2] if spacing else pixel_mm2(self._affine))
+
+    def nifti(self) -> bytes | None:
+        """The outlines of a study as .nii.gz, as the API gives them; None where the file does not say where its voxels are."""
+        answer = self.answers[0]
+        try:
+            return volume_mask("nifti", answer.series, [one.prediction.mask for one in self.answers], version="")
+        except ExportError:
+            return None
 
     @property
     def _affine(self):

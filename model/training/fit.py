@@ -103,7 +103,7 @@ def _start(
     network.compile(
         optimizer=DiscriminativeAdamW(rate, recipe.HEAD_FACTOR, weight_decay=recipe.WEIGHT_DECAY, clipnorm=1.0),
         loss={"probabilities": admissible_cross_entropy, "mask": dice_cross_entropy},
-        loss_weights={"probabilities": 1.0, "mask": recipe.MASK_WEIGHT},
+        loss_weights={"probabilities": 1.0, "mask": stage.mask_weight},
         weighted_metrics={"probabilities": [keras.metrics.CategoricalAccuracy("accuracy")], "mask": []},
     )
     return network

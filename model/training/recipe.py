@@ -15,6 +15,7 @@ class Stage:
         frozen: how many of VGG16's five blocks stay as they are.
         exchange: how much of the exchange of tissue and tones between slices is left, in [0, 1]. What it teaches lasts;
             what it costs in sharpness should be made good at the end.
+        mask_weight: of the mask's loss against the class's.
     """
 
     name: str
@@ -23,21 +24,21 @@ class Stage:
     rate: float
     frozen: int
     exchange: float = 1.0
+    mask_weight: float = 1.0
 
 
 # First the heads alone, then all but the two first blocks, small; then the same at the size that is served. A run that holds
 # sources out ends after `base` (--until), is asked about them, and others may branch off there (--branch).
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
-    Stage("base", 128, 13, 1.5e-4, 2),
-    Stage("fine", 192, 8, 1e-4, 2, exchange=0.4),
+    Stage("base", 128, 14, 1.5e-4, 2),
+    Stage("fine", 192, 20, 1e-4, 2, exchange=0.4, mask_weight=2.0),
 )
 BRANCH_AFTER = "base"
 BATCH = 32
 EPOCH_SAMPLES = 3200
 WEIGHT_DECAY = 1e-4
 HEAD_FACTOR = 4.0  # times the rate for the layers that do not come from VGG16: they start from nothing
-MASK_WEIGHT = 1.0  # of the mask's loss against the class's
 PATIENCE = 8  # epochs without a better validation loss before a stage ends early
 STRIPPED_SHARE = 0.15  # of draws whose skull is stripped in imitation
 GRAFTED_SHARE = 0.30  # of draws without a tumor: one is grafted in, of unknown type since its place is not its own
