@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# A shell starts what runs in its background with Ctrl-C ignored, and the programs that tests start would inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from app import create_app
 from fakes import FakeClassifier
 
 ROOT = Path(__file__).parents[1]
+# A shell starts what runs in its background with Ctrl-C ignored, and the programs that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
