@@ -102,6 +102,17 @@ def seg_mask(series: Series, masks: Sequence[np.ndarray], version: str) -> bytes
     return segmentation.write(series.origin, masks, version)
 
 
+def can_be_seg(series: Series, shape: tuple[int, int]) -> bool:
+    """Whether the input of a series of slices of this `shape` has what `seg_mask` must refer to."""
+    from model.formats.dicom import DicomOrigin
+
+    if not isinstance(series.origin, DicomOrigin):
+        return False
+    from model import segmentation
+
+    return segmentation.is_possible(series.origin, shape)
+
+
 def check(series: Series, masks: Sequence[np.ndarray]) -> None:
     """Raises ValueError when there is not one mask for each slice."""
     if len(masks) != len(series):

@@ -55,6 +55,17 @@ def write(origin: DicomOrigin, masks: Sequence[np.ndarray], version: str) -> byt
         raise ExportError(f"Expected complete DICOM for a DICOM SEG. Received: {type(error).__name__} from it.") from None
 
 
+def is_possible(origin: DicomOrigin, shape: tuple[int, int]) -> bool:
+    """Whether the series, of slices of this `shape`, has what `write` needs of it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sources(origin, shape)
+    except Exception:  # pydicom decodes values when they are asked for, and raises whatever they lead it into
+        return False
+    return True
+
+
 def _write(origin: DicomOrigin, masks: np.ndarray, version: str) -> bytes:
     import highdicom
     from pydicom.sr.codedict import codes

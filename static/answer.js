@@ -1,6 +1,7 @@
 // The answer: a table when there are several items, and one of them opened with its viewer.
 import { sortable } from "./table.js";
 import { Viewer } from "./viewer.js";
+import { fetchSeg } from "./seg.js";
 
 export class Answer {
   constructor(place, question) {
@@ -11,7 +12,9 @@ export class Answer {
     this.shown = false;
   }
 
-  begin() {
+  // `files` are those that are sent.
+  begin(files) {
+    this.files = files;
     this.items = new Map(); // number -> {slices, html}
   }
 
@@ -50,6 +53,8 @@ export class Answer {
     const box = opened.querySelector("[data-viewer]");
     this.viewer = box && new Viewer(box, slices);
     opened.querySelector("[data-print]")?.addEventListener("click", () => print());
+    const seg = opened.querySelector("[data-seg]");
+    seg?.addEventListener("click", () => fetchSeg(seg, this.files[seg.dataset.upload]));
     for (const row of this.place.querySelectorAll("tr[aria-current]")) row.removeAttribute("aria-current");
     this.place.querySelector(`[data-open="${number}"]`)?.closest("tr").setAttribute("aria-current", "true");
     if (jump) {

@@ -64,7 +64,7 @@ async function ask(body) {
   if (request) return;
   problem.hidden = true;
   busy(true);
-  answer.begin();
+  answer.begin(body.getAll("file"));
   request = send(form.action, body, uploaded, follow);
   try {
     await request.finished;

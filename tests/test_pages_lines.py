@@ -1,13 +1,18 @@
 """The answer line by line, as the page's script asks for it: real progress, errors as lines, a turn that is given back."""
 
 import base64
+import html
 import json
 import logging
+import re
 import time
 
+import nibabel
 import numpy as np
 import pytest
 
+import format_samples
+import spheres
 from app import create_app
 from fakes import ok, picture, refused
 from model.classifier import BATCH
@@ -38,6 +43,59 @@ def test_progress_is_told_after_each_batch(client):
     response = send(client, "/", ("head.nii", nifti(2 * BATCH + 1)), headers=ACCEPT)
     steps = [line["done"] for line in lines(response) if line.get("of")]
     assert steps == [0, BATCH, 2 * BATCH, 2 * BATCH + 1]
+
+
+def test_150_slices_in_one_request_come_in_order_and_their_progress_is_shown(client, fake):
+    """Slice i of the volume is called a tumor with the probability i / 200: the answers are told apart by it."""
+    values = np.tile(np.arange(150, dtype=np.int16), (16, 12, 1))
+    volume = nibabel.Nifti1Image(values, np.diag([2.0, 2.0, 2.0, 1.0])).to_bytes()
+    fake.answer = lambda pixels: ok("glioma", 0.25 + pixels.max() / 400)(pixels)
+    told = lines(send(client, "/", ("head.nii", volume), headers=ACCEPT))
+    steps = [(line["done"], line["of"]) for line in told if "done" in line]
+    assert steps == [(0, 0), *[(done, 150) for done in range(0, 150, BATCH)], (150, 150)]
+    layers = [line["layers"] for line in told if "layers" in line]
+    assert [one["tumor"] for one in layers] == pytest.approx([1 - (0.75 - i / 400) / 3 for i in range(150)])
+    assert [one["words"].split(":")[0] for one in layers] == [f"Slice {i + 1} of 150" for i in range(150)]
+    assert told.index({"done": 150, "of": 150}) < min(i for i, line in enumerate(told) if "layers" in line)
+    (item,) = [line["html"] for line in told if line.get("item") and "html" in line]
+    assert "Slices analyzed</dt> <dd>150 " in item
+
+
+def seg_of(line: dict) -> tuple[str, str] | None:
+    """The address at which an item's DICOM SEG is asked for, and of which of the sent files."""
+    found = re.search(r'data-seg="([^"]+)" data-upload="(\d+)"', line["html"])
+    return found and (html.unescape(found[1]), found[2])
+
+
+def test_a_dicom_series_offers_its_outlines_as_seg(client, fake):
+    fake.answer = spheres.outlining().answer
+    both = format_samples.zipped({"a": spheres.multi_frame(), "b": spheres.nifti()})
+    files = [("one.png", PNG), ("both.zip", both), ("two.png", PNG), ("series.zip", spheres.dicom_zip())]
+    items = [line for line in lines(send(client, "/", *files, headers=ACCEPT)) if line.get("item") and "html" in line]
+    place = "/api/v1/mask?format=seg&slice=0"
+    assert [seg_of(item) for item in items] == [None, (place, "1"), None, None, (place, "3")]
+    response = send(client, place, files[3])
+    assert (response.status_code, response.content_type) == (200, "application/dicom")
+
+
+def test_a_series_that_cannot_be_a_seg_offers_none(client):
+    """It lacks a frame of reference."""
+    series = spheres.dicom_zip(FrameOfReferenceUID="")
+    (item,) = [
+        line for line in lines(send(client, "/", ("a.zip", series), headers=ACCEPT)) if line.get("item") and "html" in line
+    ]
+    assert seg_of(item) is None
+    assert "mask.nii.gz" in item["html"]
+
+
+def test_no_page_holds_the_patients_name(client, fake):
+    fake.answer = spheres.outlining().answer
+    for headers in (ACCEPT, {}):
+        page = send(client, "/", ("series.zip", spheres.dicom_zip()), headers=headers).text
+        for data in re.findall(r"data:application/[^;]+;base64,([^\\\"]+)", page):
+            assert b"Zebulon" not in base64.b64decode(data)
+        assert "Zebulon" not in page
+    assert "data-seg" not in page  # without a script nobody asks
 
 
 def test_layers_are_the_slice_its_outline_and_the_evidence(client, fake):

@@ -24,6 +24,7 @@ class Answer:
         notes: what is to be said of the whole file; its first answer has them.
         entry: in a ZIP, the name of the slice's own file.
         series: the volume or series that it lies in; a lone DICOM image has one of its own.
+        upload: which of the request's files it came from, counted from 0; several may have one name.
         timings_ms: milliseconds by stage.
     """
 
@@ -35,6 +36,7 @@ class Answer:
     notes: tuple[str, ...] = ()
     entry: str = ""
     series: Series | None = None
+    upload: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     def record(self, version: str) -> dict:
@@ -101,12 +103,14 @@ def analyze(
         ReadError: the first file's, when not one of them can be read.
     """
     answers, scans = [], []
-    for name, data in files:
+    for number, (name, data) in enumerate(files):
         try:
             scan, slices = open_file(name, data, limits)
         except ReadError as error:
-            answers.append(Answer(name, error=error))
+            answers.append(Answer(name, error=error, upload=number))
             continue
+        for slice in slices:
+            slice.upload = number
         pixels = sum(slice.pixels.shape[0] * slice.pixels.shape[1] for slice in slices)
         limits = replace(limits, max_pixels=limits.max_pixels - pixels, max_slices=limits.max_slices - len(slices))
         answers += slices

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from model.exports import ExportError, volume_mask
+from model.exports import ExportError, can_be_seg, volume_mask
 from model.labels import LABELS
 from model.location import Location, locate, pixel_mm2
 from web.analysis import Analysis, Answer, StudyAnswer
@@ -82,6 +82,12 @@ class Item:
             return volume_mask("nifti", answer.series, [one.prediction.mask for one in self.answers], version="")
         except ExportError:
             return None
+
+    @property
+    def can_be_seg(self) -> bool:
+        """Whether the API gives a study's outlines as DICOM SEG. No page holds one: it names the patient."""
+        answer = self.answers[0]
+        return can_be_seg(answer.series, answer.pixels.shape[:2])
 
     @property
     def _affine(self):

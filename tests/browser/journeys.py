@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 from PIL import Image
 
+from format_samples import dicom, zipped
 from model.labels import LABELS
 
 ROOT = Path(__file__).parents[2]
@@ -59,16 +60,29 @@ def record(server: str, path: Path) -> dict:
     return json.loads(api(server, path))
 
 
-def volume(folder: Path, slices: int = 12) -> Path:
-    """A NIfTI volume: one slice of noise, then slices without a tumor, and in the middle third some with one."""
+def slices_of_a_head(slices: int = 12) -> np.ndarray:
+    """One slice of noise, then slices without a tumor, and in the middle third some with one: int16 (n, 140, 120)."""
     parts = {name: Image.open(SAMPLES / name).convert("L").resize((120, 140)) for name in
              ("meningioma_Te-me_0016.jpg", "notumor_Te-no_0021.jpg")}  # fmt: skip
     tumor, healthy = map(np.asarray, parts.values())
     shown = [tumor if slices // 3 <= i < 2 * slices // 3 else healthy for i in range(slices)]
     shown[0] = np.random.default_rng(0).integers(0, 256, healthy.shape)
-    values = np.stack(shown).astype(np.int16).transpose(2, 1, 0)[::-1, ::-1]
+    return np.stack(shown).astype(np.int16)
+
+
+def volume(folder: Path, slices: int = 12) -> Path:
+    """The slices of a head as NIfTI."""
+    values = slices_of_a_head(slices).transpose(2, 1, 0)[::-1, ::-1]
     path = folder / "head.nii"
     nibabel.save(nibabel.Nifti1Image(values, np.diag([1.5, 1.5, 5.0, 1.0])), path)
+    return path
+
+
+def series(folder: Path) -> Path:
+    """The slices of a head as a DICOM series in a ZIP."""
+    files = [dicom(one, position=5.0 * i, FrameOfReferenceUID="1.2.3.7") for i, one in enumerate(slices_of_a_head())]
+    path = folder / "series.zip"
+    path.write_bytes(zipped({f"{i}.dcm": file for i, file in enumerate(files)}))
     return path
 
 

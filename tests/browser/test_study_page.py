@@ -1,7 +1,11 @@
-"""A volume: its summary, and its slices to be gone through by wheel, keys, fingers and the range."""
+"""A volume: its summary, its slices to be gone through by wheel, keys, fingers and the range, its outlines as files."""
 
+import io
+
+import numpy as np
+import pydicom
 import pytest
-from journeys import DESKTOP, PHONE, SIZES, analyze, canvas_of, fits, record, settled, volume
+from journeys import DESKTOP, PHONE, SIZES, analyze, api, canvas_of, fits, one_of_each, record, series, settled, volume
 
 from model.labels import DISPLAY
 
@@ -101,3 +105,40 @@ def test_an_answer_of_many_slices_is_small(open_page, head):
     with page.expect_response(lambda response: response.request.method == "POST") as answered:
         analyze(page, head)
     assert len(answered.value.body()) / 12 < 40_000  # of 120 x 140 pixels
+
+
+SEG = "↓ Outlines as DICOM SEG"
+
+
+def test_outlines_of_a_series_come_as_dicom_seg_when_they_are_asked_for(open_page, server, tmp_path):
+    path = series(tmp_path)
+    page = open_page(viewport=DESKTOP)
+    analyze(page, one_of_each()[0], path)
+    page.get_by_role("button", name="series.zip").click()
+    assert "A DICOM SEG holds the patient" in page.locator("#opened").inner_text()
+    assert "Plantedname" not in page.content()
+    with page.expect_download() as downloaded:
+        page.get_by_role("button", name=SEG).click()
+    assert downloaded.value.suggested_filename == "mask.seg.dcm"
+    seg = pydicom.dcmread(downloaded.value.path())
+    expected = pydicom.dcmread(io.BytesIO(api(server, path, "mask?format=seg")))
+    assert (seg.Modality, str(seg.PatientName)) == ("SEG", "Plantedname^Zebulon")
+    np.testing.assert_array_equal(seg.pixel_array, expected.pixel_array)
+    page.get_by_text("The DICOM SEG is among your downloads.").wait_for()
+
+
+def test_why_there_is_no_seg_is_told_where_it_was_asked_for(open_page, tmp_path):
+    page = open_page(viewport=DESKTOP)
+    analyze(page, series(tmp_path))
+    answer = {"status": 503, "json": {"error": {"code": "busy", "message": "Too many images are being analyzed."}}}
+    page.route("**/api/v1/mask*", lambda route: route.fulfill(**answer))
+    page.get_by_role("button", name=SEG).click()
+    page.get_by_text("Too many images are being analyzed.").wait_for()
+    assert page.get_by_role("button", name=SEG).is_enabled()
+
+
+def test_a_volume_of_nifti_offers_no_seg(open_page, head):
+    page = open_page(viewport=DESKTOP)
+    analyze(page, head)
+    assert page.get_by_text("Outlines as NIfTI").count() == 1
+    assert page.get_by_text("Outlines as DICOM SEG").count() == 0
