@@ -43,7 +43,7 @@ class Answer:
     """What came of one slice of a source, or of a source that cannot be read.
 
     Attributes:
-        last: whether it is the source's last.
+        of: how many answers its source has.
         notes: what is to be said of the whole source; its first answer has them.
         pixels, prediction: None when it cannot be read.
         scan: what the source holds, when there is a volume or series of several slices in it; else None.
@@ -52,7 +52,7 @@ class Answer:
 
     source: Source
     index: int = 0
-    last: bool = True
+    of: int = 1
     read_ms: float = 0.0
     notes: tuple[str, ...] = ()
     pixels: np.ndarray | None = None
@@ -60,6 +60,11 @@ class Answer:
     record: dict | None = None
     scan: Scan | None = None
     predictions: list[Prediction] = field(default_factory=list)
+
+    @property
+    def last(self) -> bool:
+        """Whether it is the source's last."""
+        return self.index == self.of - 1
 
     def studies(self) -> list[Study]:
         """Those of the source, once: with its last slice."""
@@ -117,8 +122,7 @@ def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
         return [Answer(source, record=error_record(source.name, f"The file cannot be opened ({error.strerror}).", version))]
     share = (time.perf_counter() - started) * 1000.0 / len(scan)
     whole = scan if scan.is_study else None
-    last = len(scan) - 1
-    answers = [Answer(source, i, i == last, share, pixels=pixels, scan=whole) for i, pixels in enumerate(scan)]
+    answers = [Answer(source, i, len(scan), share, pixels=pixels, scan=whole) for i, pixels in enumerate(scan)]
     answers[0].notes = tuple(scan.notes)
     return answers
 

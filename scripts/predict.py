@@ -31,6 +31,7 @@ from model.resume import READERS, NotResumable, Written, written
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 MOST_JOBS = 4  # by default; each may hold a decoded file
+BAR = "{l_bar}{bar}| {n:.0f}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"  # tqdm's own, but for a file that is half done
 VOLUME_MASKS = (
     "write the mask of each volume or series below --masks, too: nifti as NAME.nii.gz, seg as NAME.seg.dcm, a DICOM SEG, "
     "which needs DICOM and holds the patient's name, as the standard has it"
@@ -196,7 +197,9 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
         initial=len(sources) - len(rest),
         unit="file",
         file=sys.stderr,
-        disable=None if len(sources) > 1 else True,  # None: where stderr is no terminal
+        bar_format=BAR,
+        delay=1,  # seconds: what is answered at once needs no bar
+        disable=None,  # where stderr is no terminal
     ) as progress:
         for answer in answer_files(classifier, rest, args.jobs):
             failed |= answer.record["status"] == "error"
@@ -206,7 +209,7 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
             print(format.line(answer.record), end="", file=out, flush=True)
             for study in answer.studies() if args.studies else ():
                 print(format.line(study.record(answer.source.name, classifier.version)), end="", file=out, flush=True)
-            progress.update(answer.last)
+            progress.update(1 / answer.of)
     return int(failed)
 
 

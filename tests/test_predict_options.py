@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -268,10 +269,28 @@ def test_progress_counts_files_and_what_was_answered_before(script, folder, tmp_
     (folder / "0.png").write_bytes(pages(2))
     command = [str(folder), "--out", str(tmp_path / "records.jsonl"), "--resume"]
     script.main(command)
-    assert shown == [0, False, *[True] * 10]  # 0.png has two slices
+    assert shown == [0, 0.5, 0.5, *[1] * 9]  # 0.png has two slices
     shown.clear()
     script.main(command)
-    assert shown == [9, True]
+    assert shown == [9, 1]
+
+
+def test_progress_within_a_study_is_shown_with_rate_and_remaining_time(script, fake, tmp_path, monkeypatch):
+    """On a terminal, also where there is one file only."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    bar, now = script.tqdm, {"delay": 0, "mininterval": 0}
+    monkeypatch.setattr(script, "tqdm", lambda **options: bar(**options | now))
+    (tmp_path / "head.tif").write_bytes(pages(4))
+    assert script.main([str(tmp_path / "head.tif"), "--out", str(tmp_path / "records")]) == 0
+    shown = [re.sub(r"\|.*\|", "|", step) for step in terminal.getvalue().split("\r") if step.strip()]
+    assert list(dict.fromkeys(step[:4] for step in shown)) == ["  0%", " 25%", " 50%", " 75%", "100%"]
+    assert all(re.search(r"\| \d/1 \[\d\d:\d\d<(\?|\d\d:\d\d), .+(file/s|s/file)\]", step) for step in shown), shown
 
 
 def test_names_that_are_not_unicode_come_out_as_they_are(script, tmp_path):
