@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
-from model.preprocessing import Frame, to_grey, window
+from model.preprocessing import Frame, windowed
 
 MASK_LEVEL = 0.5
 MIN_AREA_FRACTION = 0.0004  # of the network's view; smaller specks are noise
@@ -19,13 +19,16 @@ MAX_DISPLAY_SIDE = 1024
 def tumor_mask(probability: np.ndarray, frame: Frame, level: float = MASK_LEVEL) -> np.ndarray:
     """From the network's mask, float (n, n) in [0, 1], to bool (H, W) of the input; specks are dropped."""
     mask = frame.to_input(probability) >= level
-    if not mask.any():
+    found = region(mask)
+    if found is None:
         return mask
-    components, _ = ndimage.label(mask)
+    part = mask[found.part]  # most of a slice is no tumor, and need not be looked through
+    components, _ = ndimage.label(part)
     areas = np.bincount(components.ravel())
     areas[0] = 0
     smallest = max(4.0, MIN_AREA_FRACTION * frame.side**2, 0.05 * areas.max())
-    return (areas >= smallest)[components]
+    part[:] = (areas >= smallest)[components]
+    return mask
 
 
 def region(mask: np.ndarray) -> TumorRegion | None:
@@ -61,7 +64,7 @@ def render(pixels: np.ndarray, mask: np.ndarray | None = None) -> bytes:
 
 def view(pixels: np.ndarray) -> Image.Image:
     """The slice in 8-bit grey, windowed for viewing, its longer side at most MAX_DISPLAY_SIDE."""
-    image = Image.fromarray((window(to_grey(pixels)) * 255).astype(np.uint8))
+    image = Image.fromarray((windowed(pixels) * 255).astype(np.uint8))
     scale = min(1.0, MAX_DISPLAY_SIDE / max(image.size))
     if scale < 1.0:
         image = image.resize([max(1, round(s * scale)) for s in image.size], Image.LANCZOS)

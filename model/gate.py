@@ -1,9 +1,12 @@
 """Is this a brain MRI slice at all? Cheap looks at the pixels first, then a distance in the network's own features."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
+
+from model.preprocessing import percentiles
 
 MIN_SIDE = 48
 MAX_ASPECT = 4.0
@@ -51,7 +54,9 @@ def look(pixels: np.ndarray) -> str | None:
     if full == 0 or _spread(_shown(pixels), 1, 99) < MIN_CONTRAST * full:
         return "The image is blank: it shows next to no contrast."
     if colours is not None:
-        spread = (colours.max(axis=2).astype(np.float32) - colours.min(axis=2)) / full
+        first, *others = np.moveaxis(colours, 2, 0)
+        most, least = (functools.reduce(choose, others, first) for choose in (np.maximum, np.minimum))
+        spread = (most.astype(np.float32) - least) / full
         share = float((spread > COLOURED).mean())
         if share > MAX_COLOURED_SHARE:
             return f"The image is in colour ({share:.0%} of its pixels); an MRI slice is grey."
@@ -67,5 +72,6 @@ def _shown(pixels: np.ndarray) -> np.ndarray:
 
 def _spread(pixels: np.ndarray, low: float, high: float) -> float:
     step = max(1, max(pixels.shape[:2]) // 512)  # a large image's percentiles do not need every pixel
-    a, b = np.nanpercentile(pixels[::step, ::step], (low, high))
+    values = pixels[::step, ::step]
+    a, b = percentiles(values, (low, high)) if values.dtype == np.uint8 else np.nanpercentile(values, (low, high))
     return float(b - a)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from model.explanation import region
 from model.prediction import Prediction
 
 MIDDLE = (0.4, 0.6)  # of the head's width or height in the picture; what lies between is neither left nor right
@@ -34,14 +35,16 @@ def locate(prediction: Prediction, affine: np.ndarray | None = None) -> Location
     Args:
         affine: float (4, 4), from (slice, row, column) to mm to the patient's right, front and top (RAS), if it is known.
     """
-    if not prediction.mask.any():
+    outlined = region(prediction.mask)
+    if outlined is None:
         return None
-    labels, regions = ndimage.label(prediction.mask)
+    left, top, *_ = outlined.box
+    labels, regions = ndimage.label(prediction.mask[outlined.part])
     largest = 1 + np.bincount(labels.ravel())[1:].argmax()
     rows, columns = np.nonzero(labels == largest)
     x0, y0, x1, y1 = prediction.frame.box
     width, height = x1 - x0, y1 - y0
-    x, y = (columns.mean() + 0.5 - x0) / width, (rows.mean() + 0.5 - y0) / height
+    x, y = (left + columns.mean() + 0.5 - x0) / width, (top + rows.mean() + 0.5 - y0) / height
     return Location(
         regions,
         _third(x, ("left", "center", "right")),

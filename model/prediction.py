@@ -21,6 +21,12 @@ class TumorRegion:
     area_fraction: float
     box: tuple[int, int, int, int]
 
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """The box as an index into an array of the input's size."""
+        x0, y0, x1, y1 = self.box
+        return slice(y0, y1), slice(x0, x1)
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:

@@ -73,7 +73,12 @@ def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
     """
     grey = to_grey(pixels)
     frame = Frame(*grey.shape, find_box(grey))
-    return np.clip(_square_resize(window(frame.crop(grey)), size), 0.0, 1.0), frame
+    return np.clip(_square_resize(window(frame.crop(_plain(pixels, grey))), size), 0.0, 1.0), frame
+
+
+def windowed(pixels: np.ndarray) -> np.ndarray:
+    """A slice as `preprocess` takes it, grey and windowed as a whole: float32 (H, W) in [0, 1]."""
+    return window(_plain(pixels, to_grey(pixels)))
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:
@@ -117,12 +122,12 @@ def find_box(grey: np.ndarray) -> tuple[int, int, int, int]:
     if abs(margin - behind) > FOREGROUND_LEVEL * (high - low):  # a thin frame on the very edge
         margin = behind
     foreground = np.abs(small - margin) > FOREGROUND_LEVEL * (high - low)
-    foreground = ndimage.binary_opening(foreground, np.ones((3, 3), bool))
-    components, count = ndimage.label(foreground)
+    components, count = ndimage.label(_opened(foreground))
     if count == 0:
         return whole
-    areas = np.bincount(components.ravel())[1:]
-    kept = np.isin(components, 1 + np.flatnonzero(areas >= 0.1 * areas.max()))
+    areas = np.bincount(components.ravel())
+    areas[0] = 0  # the background is no component
+    kept = (areas >= 0.1 * areas.max())[components]
     rows, columns = np.flatnonzero(kept.any(1)), np.flatnonzero(kept.any(0))
     x0, x1 = int(columns[0] / scale), min(width, int(np.ceil((columns[-1] + 1) / scale)))
     y0, y1 = int(rows[0] / scale), min(height, int(np.ceil((rows[-1] + 1) / scale)))
@@ -132,15 +137,30 @@ def find_box(grey: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def window(grey: np.ndarray) -> np.ndarray:
-    """Percentile window to [0, 1]; a constant image becomes 0."""
-    low, high = np.percentile(grey, WINDOW_PERCENTILES)
+    """Percentile window to [0, 1]; a constant image becomes 0. uint8 is looked up in a table, to the same values."""
+    low, high = percentiles(grey, WINDOW_PERCENTILES)
     if high <= low:
         low, high = float(grey.min()), float(grey.max())
     if high <= low:
         return np.zeros_like(grey, np.float32)
-    scaled = grey - low
+    levels = np.arange(256, dtype=np.float32) if grey.dtype == np.uint8 else grey
+    scaled = levels - low
     scaled /= high - low
-    return np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32)
+    scaled = np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32)
+    return np.take(scaled, grey) if grey.dtype == np.uint8 else scaled
+
+
+def percentiles(values: np.ndarray, percents: tuple[float, float]) -> np.ndarray:
+    """`np.percentile`; of uint8 by counting, which is several times as fast and gives the same to the last bit."""
+    if values.dtype != np.uint8:
+        return np.percentile(values, percents)
+    row = Image.fromarray(np.ascontiguousarray(values).reshape(1, -1))
+    ends = np.cumsum(row.histogram())  # how many values are at most 0, 1, ...
+    places = (values.size - 1) * np.true_divide(percents, 100)
+    below = np.floor(places)
+    part = places - below
+    low, high = (np.searchsorted(ends, place, "right") for place in (below, np.minimum(below + 1, values.size - 1)))
+    return np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
 
 
 def _square_resize(values: np.ndarray, size: int) -> np.ndarray:
@@ -152,6 +172,23 @@ def _square_resize(values: np.ndarray, size: int) -> np.ndarray:
     out = np.zeros((size, size), np.float32)
     out[top : top + height, left : left + width] = np.asarray(resized)
     return out
+
+
+def _plain(pixels: np.ndarray, grey: np.ndarray) -> np.ndarray:
+    """`grey`, or the pixels themselves where they are the same and take less time to window."""
+    return pixels if isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.dtype == np.uint8 else grey
+
+
+def _opened(mask: np.ndarray) -> np.ndarray:
+    """Morphological opening by 3 x 3 pixels, like `ndimage.binary_opening`, in a tenth of its time."""
+    return _of_nine(np.logical_or, _of_nine(np.logical_and, mask))
+
+
+def _of_nine(join: np.ufunc, mask: np.ndarray) -> np.ndarray:
+    """Each pixel joined with its eight neighbours; beyond the border nothing is set."""
+    padded = np.pad(mask, 1)
+    rows = join(join(padded[:-2], padded[1:-1]), padded[2:])
+    return join(join(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def _ring(values: np.ndarray, first: int, end: int) -> np.ndarray:

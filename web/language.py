@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from babel import Locale
 from babel.numbers import NumberPattern
-from flask import Flask, Response, request, url_for
-from flask_babel import Babel, get_locale, lazy_gettext
+from babel.support import Translations
+from flask import Flask, Response, g, request, url_for
+from flask_babel import Babel, get_domain, get_locale
+from flask_babel.speaklater import LazyString
 
 from model.labels import CLASSES, Label
 
@@ -23,11 +25,28 @@ def init_app(app: Flask) -> None:
     """Give templates `_()`, `classes` by key in the reader's language, and the filters that write numbers."""
     Babel(app, default_locale="en", locale_selector=language)
     app.jinja_env.policies["ext.i18n.trimmed"] = True
+    app.jinja_env.install_gettext_callables(text, plural_text, newstyle=True)
+    app.jinja_env.globals["_"] = app.jinja_env.globals["gettext"]  # without Jinja's detour to find out what gettext is
     app.jinja_env.filters.update(percent=percent, number=number, share=share)
     app.jinja_env.globals.update(
         classes={c.key: translated(c) for c in CLASSES}, language=language, languages=LANGUAGES, language_url=language_url
     )
     app.after_request(remember)
+
+
+def texts() -> Translations:
+    """The texts in the reader's language, found once a request; Flask-Babel would look for them at every text of a page."""
+    if "texts" not in g:
+        g.texts = get_domain().get_translations()
+    return g.texts
+
+
+def text(english: str) -> str:
+    return texts().ugettext(english)
+
+
+def plural_text(one: str, several: str, count: int) -> str:
+    return texts().ungettext(one, several, count)
 
 
 def language() -> str:
@@ -56,7 +75,7 @@ def remember(response: Response) -> Response:
 
 def translated(label: Label) -> Label:
     """The class with its name and meaning in the language of whoever reads it."""
-    return replace(label, display=lazy_gettext(label.display), meaning=lazy_gettext(label.meaning))
+    return replace(label, display=LazyString(text, label.display), meaning=LazyString(text, label.meaning))
 
 
 def percent(fraction: float) -> str:
