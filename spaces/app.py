@@ -28,7 +28,7 @@ from model.reading import LIMITS, ReadError, read
 
 SAMPLES = next(path for path in (HERE / "examples", HERE.parent / "tests" / "samples") if path.is_dir())
 LOGO = next(path for path in (HERE / "logo.svg", HERE.parent / "static" / "logo.svg") if path.is_file())
-MAX_FILE_SIZE = 32 * 2**20  # bytes, as the Flask page takes them
+MAX_FILE_SIZE = 32 * 2**20  # bytes; a slice or a small volume, on a computer that many share
 MAX_WAITING = 16
 SWEEP, KEEP = 60, 600  # seconds: how often temporary files are looked through, and how old they may become
 ANSWERS_OWN = "The answer's own class"

@@ -24,7 +24,7 @@ def fake() -> FakeClassifier:
 
 @pytest.fixture
 def app(fake):
-    return create_app({"TESTING": True}, classifier=fake)
+    return create_app({"TESTING": True, "MAX_CONTENT_LENGTH": 32 * 2**20}, classifier=fake)  # so that too much is soon sent
 
 
 @pytest.fixture

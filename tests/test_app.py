@@ -109,6 +109,14 @@ def test_limits_come_from_the_config(fake):
     assert "1 files at most and 1 MB in all" in client.get("/").text
 
 
+def test_a_study_of_150_slices_of_512_pixels_of_16_bits_may_be_sent_in_one_request():
+    """Not packed; its headers take a few hundred kB."""
+    config = settings.defaults()
+    assert config["MAX_CONTENT_LENGTH"] > 150 * 512 * 512 * 2 + 2**20
+    assert config["MAX_PIXELS"] > 150 * 512 * 512
+    assert min(config["MAX_SLICES"], config["MAX_ZIP_FILES"]) >= 150
+
+
 # --- settings
 
 

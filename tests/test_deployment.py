@@ -116,5 +116,5 @@ def test_nobody_without_a_password(proxied):
 
 def test_too_large_a_body_is_refused(proxied):
     with pytest.raises(urllib.error.HTTPError) as refused:
-        ask(f"{proxied[0]}/api/v1/predict", form(bytes(33 * 2**20)))
+        ask(f"{proxied[0]}/api/v1/predict", form(bytes(97 * 2**20)))
     assert refused.value.code == 413

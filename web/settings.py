@@ -22,7 +22,7 @@ SETTINGS = (
     Setting("EARLYMED_MODEL", "", "Path of a model.h5 with its model.json beside it; empty: the project's own."),
     Setting("EARLYMED_ENGINE", "auto", "What runs the network; `auto`: the fastest with the same answers.", choices=ENGINES),
     Setting("EARLYMED_THREADS", 0, "Threads of one inference; 0 takes one per core."),
-    Setting("MAX_CONTENT_LENGTH", 32 * 2**20, "Bytes that one request may hold, all its files together.", minimum=1),
+    Setting("MAX_CONTENT_LENGTH", 96 * 2**20, "Bytes that one request may hold, all its files together.", minimum=1),
     Setting("MAX_FILES", 32, "Files that one request may hold.", minimum=1),
     Setting("MAX_PIXELS", LIMITS.max_pixels, "Pixels of all the slices of one request.", minimum=1),
     Setting("MAX_SLICES", LIMITS.max_slices, "Slices of one request, all its files together.", minimum=1),

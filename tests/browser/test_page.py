@@ -27,7 +27,7 @@ def test_everything_works_without_javascript(open_page, server, tmp_path, viewpo
     assert fits(page)
     study = analyze(page, volume(tmp_path)).first
     assert study.locator(".report-pictures img").count() == 2
-    study.get_by_text("All slices as a table").click()
+    study.get_by_text("The answer for each slice").click()
     assert study.locator(".slice-list li").count() == 12
     analyze(page)  # nothing chosen
     assert "No file was chosen." in page.get_by_role("alert").inner_text()
@@ -66,12 +66,12 @@ def test_text_file_gets_a_clear_message_and_the_form_again(open_page, server, tm
 @pytest.mark.parametrize("java_script_enabled", [True, False])
 def test_too_large_an_upload_hears_why(open_page, tmp_path, java_script_enabled):
     large = tmp_path / "large.png"
-    large.write_bytes(bytes(34 * 2**20))
+    large.write_bytes(bytes(98 * 2**20))
     page = open_page(java_script_enabled=java_script_enabled)
     with page.expect_response("**/") as answered:
         analyze(page, large)
     assert answered.value.status == 413
-    assert "Expected at most 32 MB in all." in page.get_by_role("alert").inner_text()
+    assert "Expected at most 96 MB in all." in page.get_by_role("alert").inner_text()
 
 
 def test_keyboard_alone_reaches_everything(open_page):
