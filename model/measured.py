@@ -53,6 +53,8 @@ SHARES = (
     ("held_out_tcga_lgg", "tumors_confidently_missed", "… of them called “no tumor” with p ≥ 0.9", "< 1 %"),
     ("held_out_healthy_t1", "specificity", "Healthy T1 slices, trained without them, called no tumor", "≥ 95 %"),
     ("held_out_healthy_t1", "refusal", "… of them refused", "≤ 2 %"),
+    ("held_out", "sensitivity_at_specificity_95", "Tumors of held-out sources found at 95 % specificity", "≥ 95 %"),
+    ("held_out", "sensitivity_at_specificity_90", "… at 90 % specificity", ""),
     ("outside", "photos", "Photographs refused", "≥ 98 %"),
     ("outside", "chest_ct", "Chest CT refused", "≥ 98 %"),
     ("outside", "breast_ultrasound", "Breast ultrasound refused", "≥ 98 %"),

@@ -48,9 +48,11 @@ def commands(data: Path, manifest: Path, run: Path, model: Path, every: int) -> 
     for other in sorted(run.parent.glob("*/model.json")):
         training = json.loads(other.read_text())["training"]
         weights = ["--model", other.with_name("model.h5"), "--record-in", facts]
+        held_out = [*sides, "--run", other.parent, "--side", "held_out"]
         for source in training["held_out_sources"]:
-            of_source = [*sides, "--run", other.parent, "--side", "held_out", "--source", source]
-            plan.append([*of_source, *weights, "--record", f"held_out_{source}"])
+            plan.append([*held_out, "--source", source, *weights, "--record", f"held_out_{source}"])
+        if len(training["held_out_sources"]) > 1:
+            plan.append([*held_out, *weights, "--record", "held_out"])
         if training["protocol"] == "official":
             plan.append([*testing, *masks, *weights, "--record", "official"])
     evaluations = [["scripts/evaluate.py", *map(str, arguments)] for arguments in plan]

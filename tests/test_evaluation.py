@@ -52,6 +52,19 @@ def test_resampled_mean_has_the_interval_of_the_central_limit():
     assert resampled(np.mean, values) == row  # the same each time
 
 
+def test_sensitivity_at_a_specificity_counts_a_refusal_as_a_wrong_answer():
+    """20 healthy slices, p(notumor) from 0.99 down to 0.04; 4 tumors, the last of unknown type, the third refused."""
+    healthy = [certain(2, p) for p in np.linspace(0.99, 0.04, 20)]
+    tumors = [certain(2, 0.02), certain(2, 0.12), [NAN] * 4, certain(2, 0.50)]
+    report = figures(answers([2] * 20 + [0, 1, 3, -1], healthy + tumors))
+    found = [report[f"sensitivity_at_specificity_{level}"] for level in (90, 95)]
+    assert [(row["hits"], row["of"]) for row in found] == [(2, 4), (1, 4)]
+    healthy[:2] = [[NAN] * 4] * 2  # a tenth refused: 90 % only with everything else called healthy, 95 % never
+    refused = figures(answers([2] * 20 + [0], [*healthy, certain(0, 1.0)]))
+    assert [refused[f"sensitivity_at_specificity_{level}"]["hits"] for level in (90, 95)] == [1, 0]
+    assert "sensitivity at spec. 90 %" in table(report)
+
+
 def test_proportion_of_nothing():
     assert proportion(np.array([], bool))["value"] is None
 

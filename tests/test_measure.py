@@ -25,7 +25,7 @@ def test_other_runs_are_measured_when_they_are_there(tmp_path):
         facts = {"training": {"held_out_sources": held_out, "protocol": protocol}}
         (tmp_path / "runs" / name / "model.json").write_text(json.dumps(facts))
     plan = commands(*arguments)
-    assert recorded(plan) == [*recorded(alone), "held_out_tcga_lgg", "held_out_healthy_t1", "official"]
+    assert recorded(plan) == [*recorded(alone), "held_out_tcga_lgg", "held_out_healthy_t1", "held_out", "official"]
     held_out = plan[4]
     assert held_out[held_out.index("--model") + 1] == str(tmp_path / "runs" / "a" / "model.h5")
     assert held_out[held_out.index("--side") + 1] == "held_out"

@@ -16,6 +16,7 @@ from model.training.dataset import SUFFIXES
 CONFIDENT = 0.9
 BINS = 15
 RESAMPLES = 1000
+SPECIFICITIES = (0.90, 0.95)  # at which the sensitivity for any tumor is told
 FALSE_RATES = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # where a report keeps the ROC curves
 GROUP_SHARES = (("tumor_sensitivity", "sensitivity"), ("specificity", "specificity"))
 GROUP_FIGURES = (
@@ -95,6 +96,9 @@ def figures(answers: Answers) -> dict:
         report["tumors_confidently_missed"] = proportion(missed[tumor])
     if healthy.any():
         report["specificity"] = proportion((predicted == NOTUMOR)[healthy])
+    if tumor.any() and healthy.any():
+        for level, found in zip(SPECIFICITIES, _found_at(answers), strict=True):
+            report[f"sensitivity_at_specificity_{100 * level:.0f}"] = proportion(found)
     if (~np.isnan(answers.dice)).any():
         scored = ~np.isnan(answers.dice)
         report["dice"] = resampled(np.mean, answers.dice[scored]) | {"slices": int(scored.sum())}
@@ -107,6 +111,19 @@ def figures(answers: Answers) -> dict:
         per_group = {name: figures(_ungrouped(answers.of(name))) for name in names}
         report["groups"] = {name: {k: v for k, v in row.items() if k in GROUP_FIGURES} for name, row in per_group.items()}
     return report
+
+
+def _found_at(answers: Answers) -> list[np.ndarray]:
+    """Which tumors are found, bool (tumors,), at the lowest threshold of 1 - p(notumor) that gives each of SPECIFICITIES.
+
+    A refused slice is a wrong answer at every threshold: no tumor found in it, and a healthy one not called healthy. Where
+    the refused alone cost more specificity than there is to give, nothing is found.
+    """
+    healthy = answers.truth == NOTUMOR
+    score = 1.0 - answers.probabilities[:, NOTUMOR]
+    of_healthy = np.sort(np.where(np.isnan(score), np.inf, score)[healthy])
+    tumors = np.where(np.isnan(score), -np.inf, score)[~healthy]
+    return [tumors > of_healthy[int(np.ceil(level * len(of_healthy))) - 1] for level in SPECIFICITIES]
 
 
 def _ungrouped(answers: Answers) -> Answers:
@@ -180,7 +197,7 @@ def table(report: dict) -> str:
         "tumor_sensitivity": "tumor sensitivity",
         "specificity": "specificity",
         "tumors_confidently_missed": f"tumors missed, p >= {CONFIDENT}",
-    }
+    } | {f"sensitivity_at_specificity_{100 * s:.0f}": f"sensitivity at spec. {100 * s:.0f} %" for s in SPECIFICITIES}
     for key, name in names.items():
         row = report.get(key)
         if row and row["value"] is not None:
