@@ -142,7 +142,11 @@ def test_the_class_of_the_object_tells_that_it_is_mr():
         (None, None),
         ("KNEE", "The DICOM file says that it shows a knee, not the head."),
         ("C-SPINE", "The DICOM file says that it shows the cervical spine, not the head."),
-        ("PLANTEDNAME", "The DICOM file says that it shows another part of the body, not the head."),
+        ("PLANTEDNAME", "The DICOM file does not say that it shows the head."),
+        ("Cráneo", None),
+        ("KOPF", None),
+        ("Schädel", None),
+        ("tête", None),
     ],
 )
 def test_another_part_of_the_body_is_noted(part, note):

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ HEADER = bytes(128) + b"DICM" + b"\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\
 LARGEST = 1e12  # number that is taken for one; not-a-number is not smaller either
 NOT_SAID = "The DICOM file does not say that it is MR."
 WRONG_PART = "The DICOM file says that it shows {}, not the head."
+PART_NOT_SAID = "The DICOM file does not say that it shows the head."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,9 +139,11 @@ def check(ds: Dataset) -> Iterator[str]:
         raise UnsupportedFormat("Expected a DICOM image. Received: a DICOM file without one.")
     if "MOSAIC" in (ds.get("ImageType") or ()):
         raise UnsupportedFormat("Expected single slices. Received: a mosaic of them. Please export it as single slices.")
-    part = "".join(filter(str.isalpha, str(ds.get("BodyPartExamined") or "").upper()))
+    said = unicodedata.normalize("NFKD", str(ds.get("BodyPartExamined") or ""))  # letters, and accents apart from them
+    part = "".join(filter(str.isalpha, said.upper()))
     if part and not any(word in part for word in dicom_terms.HEAD):
-        yield WRONG_PART.format(dicom_terms.BODY_PARTS.get(part, "another part of the body"))
+        known = dicom_terms.BODY_PARTS.get(part)
+        yield WRONG_PART.format(known) if known else PART_NOT_SAID
 
 
 def _frames(ds: Dataset, budget: Budget, name: str) -> Iterator[DicomSlice]:

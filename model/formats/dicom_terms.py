@@ -38,7 +38,11 @@ MODALITIES = {
     "XC": "a photograph",
 }
 UNTOLD = {"", "OT", "SC"}  # nothing, "other", and secondary capture: it may well be MR
-HEAD = ("HEAD", "BRAIN", "SKULL", "CRANI", "CEREB", "NEURO", "PITUIT", "SELLA", "ORBIT", "IAC", "TEMPORAL")
+# Scanners also write what their users typed: English, Spanish, Portuguese, French or German, here without accents.
+HEAD = (
+    "HEAD", "BRAIN", "SKULL", "CRAN", "CEREB", "NEURO", "PITUIT", "SELLA", "ORBIT", "IAC", "TEMPORAL",
+    "CABEZA", "CABECA", "ENCEF", "ENCEPH", "CERVEAU", "TETE", "KOPF", "SCHADEL", "SCHAEDEL", "HIRN",
+)  # fmt: skip
 BODY_PARTS = {
     "ABDOMEN": "the abdomen", "ANKLE": "an ankle", "BREAST": "a breast", "CHEST": "the chest",
     "CSPINE": "the cervical spine", "ELBOW": "an elbow", "FOOT": "a foot", "HAND": "a hand", "HEART": "the heart",
