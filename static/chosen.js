@@ -37,7 +37,7 @@ export class Chosen {
   }
 
   add(files) {
-    this.files.push(...files.filter((file) => file.size || file.type || !file.name.startsWith(".")));
+    this.files.push(...files);
     this.show();
   }
 

@@ -1,5 +1,9 @@
 // Files and folders dropped anywhere on the page, and pictures that are pasted.
 
+// What systems leave in folders, and the index of a CD, are no images; whoever chooses one by itself hears so.
+const LITTER = /^(\.|(thumbs\.db|desktop\.ini|autorun\.inf|dicomdir)$)/i;
+export const ofFolder = (files) => files.filter((file) => !LITTER.test(file.name));
+
 async function inside(entry) {
   if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
   const reader = entry.createReader();
@@ -14,7 +18,7 @@ async function inside(entry) {
 async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
-  return (await Promise.all(entries.map(inside))).flat();
+  return ofFolder((await Promise.all(entries.map(inside))).flat());
 }
 
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");

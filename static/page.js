@@ -1,6 +1,6 @@
 // The start page with a script: files are chosen, sent and answered without leaving it. Without one, it is a plain form.
 import { Chosen } from "./chosen.js";
-import { listen } from "./drop.js";
+import { listen, ofFolder } from "./drop.js";
 import { Answer } from "./answer.js";
 import { send } from "./send.js";
 import { pack, needsPacking } from "./zip.js";
@@ -20,8 +20,9 @@ let request = null;
 
 function tell(files) {
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
-  const size = (bytes / 2 ** 20).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
-  const text = [files.length ? say("chosen", { count: files.length, size }) : ""];
+  const large = bytes >= 2 ** 20;
+  const size = (bytes / (large ? 2 ** 20 : 1024)).toLocaleString(document.documentElement.lang, { maximumFractionDigits: large ? 1 : 0 });
+  const text = [files.length ? say(large ? "chosen" : "chosenSmall", { count: files.length, size }) : ""];
   if (bytes > limits.bytes) text.push(say("tooMuch"));
   else if (needsPacking(files, limits.files)) text.push(say("packed"));
   status.textContent = text.join(". ");
@@ -96,7 +97,7 @@ input.addEventListener("change", () => {
   input.value = ""; // so that a file that was removed can be chosen again
 });
 find("[data-folder]").addEventListener("change", (event) => {
-  chosen.add([...event.target.files]);
+  chosen.add(ofFolder([...event.target.files]));
   event.target.value = "";
 });
 listen(form, (files) => {
@@ -106,7 +107,8 @@ listen(form, (files) => {
 });
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  ask(await body());
+  if (chosen.files.length) ask(await body());
+  else complain(say("noneTitle"), say("none"));
 });
 document.querySelector(".sample-form")?.addEventListener("submit", (event) => {
   event.preventDefault();

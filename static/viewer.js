@@ -100,6 +100,7 @@ export class Viewer {
   change(changes) {
     Object.assign(this.view, changes);
     this.find("[data-do=invert]").setAttribute("aria-pressed", String(this.view.invert));
+    this.find("[data-opacity]").disabled = !this.view.label; // without evidence there is no color
     this.touch();
     this.draw();
   }

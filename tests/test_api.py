@@ -16,7 +16,7 @@ from model.labels import LABELS
 from model.overlay import OPACITY, overlay
 from model.reading import read
 from model.records import COLUMNS
-from uploads import API, BAD_UPLOADS, MASK, OVERLAY, PNG, TEXT, send
+from uploads import API, BAD_UPLOADS, MASK, NONE_READABLE, OVERLAY, PNG, TEXT, send
 
 
 def error_of(response) -> tuple[int, str, str]:
@@ -87,7 +87,7 @@ def test_files_share_the_pixels_and_slices_that_one_may_have(fake):
     assert [r.get("reason") for r in records] == [None, None, "Expected at most 0 slices. Received: 1."]
 
 
-@pytest.mark.parametrize(("files", "status", "code", "message"), BAD_UPLOADS)
+@pytest.mark.parametrize(("files", "status", "code", "message"), [*BAD_UPLOADS, NONE_READABLE])
 def test_answers_a_bad_upload_with_code_and_message(client, fake, files, status, code, message):
     response = send(client, API, *files)
     assert (response.status_code, response.get_json()) == (status, {"error": {"code": code, "message": message}})

@@ -223,6 +223,37 @@ def test_a_volume_with_too_few_slices_analyzed_gets_no_class(client, fake):
     assert "Of its 6 slices, 2 could be analyzed. That is too few for an answer." in text_of(card)
 
 
+def test_a_study_is_told_as_one(client, fake):
+    fake.answer = ok("meningioma", 0.6, uncertain=True)
+    text = text_of(cards(send(client, "/", ("head.nii", nifti())))[0])
+    assert "Some of its slices look like those with a meningioma, a usually slow-growing tumor" in text
+    assert "The probabilities are the mean over the neighboring slices that speak most for a tumor." in text
+    assert "Another series of the same examination may give a clearer one." in text
+    for of_a_slice in ("The slice looks like", "the picture is most like", "Another slice of the same examination"):
+        assert of_a_slice not in text
+
+
+def test_a_study_called_a_tumors_though_no_tumor_is_likelier_than_each_says_why(client, fake):
+    fake.answer = ok("notumor", 0.46)  # 0.18 for each of the tumors, 0.54 together
+    (card,) = cards(send(client, "/", ("head.nii", nifti())))
+    assert 'data-label="glioma"' in card
+    assert re.findall(r'<span class="bar-name">(.*?)</span>', card)[0] == "No tumor"
+    assert re.findall(r'<li class="own">\s*<span class="bar-name">(.*?)</span>', card) == ["Glioma"]
+    text = text_of(card)
+    assert "Probability of a tumor 54.0%" in text
+    assert "“Glioma” is only the likeliest of the three tumors, none of which is likelier than “no tumor”." in text
+    assert "closest of its four groups" not in text
+
+
+def test_each_of_several_files_that_cannot_be_read_gets_its_reason(client, fake):
+    response = send(client, "/", ("letter.txt", TEXT), ("empty.png", b""))
+    assert response.status_code == 200
+    text = text_of(response.text)
+    assert "letter.txt Not read Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: 16 bytes" in text
+    assert "empty.png Not read The file is empty. Expected an image." in text
+    assert fake.calls == []
+
+
 def test_side_of_the_patient_is_told_when_the_file_tells_it(client, fake):
     fake.answer = ok("glioma", tumor=True)
     text = text_of(cards(send(client, "/", ("head.nii", nifti())))[0])

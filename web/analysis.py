@@ -100,7 +100,7 @@ def analyze(
         progress: called with 0 and the number of slices when all is read, and after every batch that was answered.
 
     Raises:
-        ReadError: the first file's, when not one of them can be read.
+        ReadError: that of the only file, when it cannot be read.
     """
     answers, scans = [], []
     for number, (name, data) in enumerate(files):
@@ -116,7 +116,7 @@ def analyze(
         answers += slices
         scans.append((scan, slices))
     readable = [answer for answer in answers if not answer.error]
-    if not readable:
+    if not readable and len(answers) == 1:
         raise answers[0].error
     ask(classifier, readable, progress)
     return Analysis(answers, [study for scan, slices in scans for study in study_answers(scan, slices)])

@@ -86,6 +86,8 @@ def predict() -> Response:
     """
     wanted = accepted(JSON, CSV)
     analysis = answer_upload()
+    if all(answer.error for answer in analysis):
+        raise analysis[0].error
     records = [answer.record(version()) for answer in analysis]
     if wanted == CSV:
         return Response(csv_lines(records), content_type=f"{CSV}; charset=utf-8; header=present")

@@ -62,6 +62,11 @@ class Item:
         """By class, the likeliest first; none when it was refused."""
         return sorted((self.finding.probabilities or {}).items(), key=lambda pair: -pair[1]) if self.finding else []
 
+    @property
+    def outvoted(self) -> bool:
+        """Whether another class is likelier: a study is called a tumor's when its tumors together are likelier than none."""
+        return bool(self.probabilities) and self.probabilities[0][0] != self.label
+
     @cached_property
     def location(self) -> Location | None:
         return locate(self.answer.prediction, self._affine) if self.status == "ok" else None
