@@ -95,6 +95,8 @@ TEMPLATES = (
     N_("The NIfTI file holds %(count)s volumes; the first was read."),
     N_("The NIfTI file's orientation is invalid; left and right, or top and bottom, may be exchanged."),
     N_("The NIfTI file does not say how it is oriented; left and right, or top and bottom, may be exchanged."),
+    N_("The DICOM file does not say that it is MR."),
+    N_("The DICOM file does not say that it shows the head."),
     N_("%(count)s file in the ZIP left out."),
     N_("%(count)s files in the ZIP left out."),
 )
