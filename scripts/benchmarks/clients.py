@@ -2,11 +2,12 @@
 
 import http.client
 import io
+import json
 import random
 import threading
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import nibabel
@@ -17,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 BOUNDARY = "earlymed-benchmark"
 LINES = "application/x-ndjson"  # what the page's script asks for: progress, pictures and text line by line
+HTML = "text/html"  # what a browser without scripts asks for
 PICTURES = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "bmp": "BMP", "tif": "TIFF"}
 
 
@@ -33,7 +35,7 @@ class Upload(NamedTuple):
 
 
 class Refused(Exception):
-    """An answer other than 200; `retry_after` is its header."""
+    """An answer other than 200, or one that broke off; `retry_after` is its header."""
 
     def __init__(self, status: int, retry_after: str | None):
         super().__init__(f"status {status}")
@@ -65,16 +67,25 @@ class Timed(NamedTuple):
         }
 
 
-def send(port: int, path: str, upload: Upload) -> bytes:
-    """The answer's body; raises Refused for another status than 200, OSError when there is no answer."""
+def send(port: int, path: str, upload: Upload, accept: str = "") -> bytes:
+    """The answer's body; raises Refused for another status than 200, OSError when there is no answer.
+
+    Args:
+        accept: what is asked for; by default lines of the page, and whatever there is of anything else.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
-        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Connection": "close"}
+        accept = accept or (LINES if path == "/" else "*/*")
+        form = f"multipart/form-data; boundary={BOUNDARY}"
+        headers = {"Content-Type": form, "Connection": "close", "Accept": accept}
         connection.request("POST", path, upload.body, headers)
         response = connection.getresponse()
         body = response.read()
-        if response.status != 200:
-            raise Refused(response.status, response.headers.get("Retry-After"))
+        status = response.status
+        if status == 200 and response.headers.get_content_type() == LINES:
+            status = json.loads(body.splitlines()[-1]).get("error", {}).get("status", 200)
+        if status != 200:
+            raise Refused(status, response.headers.get("Retry-After"))
         return body
     except http.client.HTTPException as error:
         raise OSError(str(error)) from None
@@ -82,11 +93,22 @@ def send(port: int, path: str, upload: Upload) -> bytes:
         connection.close()
 
 
-def measure(port: int, path: str, uploads: Sequence[Upload], clients: int, each: int, watch=lambda done: None) -> Timed:
+def measure(
+    port: int,
+    path: str,
+    uploads: Sequence[Upload],
+    clients: int,
+    each: int,
+    watch: Callable[[int], object] = lambda done: None,
+    accept: str = "",
+) -> Timed:
     """`clients` threads, each sending `each` uploads drawn at random, one after the other.
 
     Args:
         watch: called with the number of answers after each.
+
+    Raises:
+        OSError, Refused: when not one was answered.
     """
     ms: list[float] = []
     errors: list[Exception] = []
@@ -97,7 +119,7 @@ def measure(port: int, path: str, uploads: Sequence[Upload], clients: int, each:
         for _ in range(each):
             start = time.perf_counter()
             try:
-                send(port, path, drawn.choice(uploads))
+                send(port, path, drawn.choice(uploads), accept)
                 took = (time.perf_counter() - start) * 1000
             except (OSError, Refused) as error:
                 errors.append(error)
@@ -112,7 +134,9 @@ def measure(port: int, path: str, uploads: Sequence[Upload], clients: int, each:
         thread.start()
     for thread in threads:
         thread.join()
-    return Timed(ms or [float("nan")], time.perf_counter() - start, errors)
+    if not ms:
+        raise errors[0]
+    return Timed(ms, time.perf_counter() - start, errors)
 
 
 def mixed(image: Image.Image) -> list[Upload]:
@@ -155,8 +179,8 @@ def dicom(pixels: np.ndarray) -> bytes:
 
 
 def nifti(pixels: np.ndarray) -> bytes:
-    """A volume of one axial slice, gzipped; the picture's rows run from front to back."""
+    """A volume of one axial slice, gzipped; it is shown as the picture is, the patient's right on its left."""
     import gzip
 
-    volume = nibabel.Nifti1Image(np.ascontiguousarray(pixels.T[:, ::-1, None].astype(np.int16)), np.eye(4))
+    volume = nibabel.Nifti1Image(np.ascontiguousarray(pixels[::-1, ::-1].T[..., None].astype(np.int16)), np.eye(4))
     return gzip.compress(volume.to_bytes(), 1)

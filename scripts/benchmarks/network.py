@@ -64,8 +64,8 @@ def convolution_gflop(graph) -> float:
     total = 0
     for node in graph.get_ops():
         if node.get_type_name() == "Convolution":
-            places = np.prod(list(node.output(0).shape))
-            _, inputs, *kernel = node.input(1).shape
+            places = np.prod(node.output(0).get_shape())
+            _, inputs, *kernel = node.input(1).get_shape()
             total += 2 * places * inputs * np.prod(kernel)
     return float(total) * 1e-9
 

@@ -7,17 +7,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from scripts.benchmarks.clients import Refused, Upload, encoded, measure, mixed, send, zipped
+from scripts.benchmarks.clients import HTML, Refused, Timed, Upload, encoded, measure, mixed, send, zipped
 from scripts.benchmarks.servers import ROOT, Way, earlymed, environment, running
 
 CLIENTS = (1, 2, 8)
 BATCH = 64
-MANY_FILES = 32  # that EarlyMed takes of one request by default
 BURST = 40  # clients at once, more than may wait
 SIDES = (128, 256, 512, 1024, 2048, 4096)
 SLICES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -35,7 +35,9 @@ def cold_start(way: Way, upload: Upload, repeats: int) -> dict:
 
 
 def compare(way: Way, data: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3) -> dict:
-    """Page and API for several numbers of clients, a batch of 64, and the most memory that all this took."""
+    """Page and API for several numbers of clients, the page without a script, a batch of 64; the most memory before it, and
+    with it.
+    """
     one = Upload.of(("slice.jpg", data))
     many = zipped(data, BATCH) if way.zipped else Upload.of(*[("slice.jpg", data)] * BATCH)
     report: dict = {"title": way.title}
@@ -46,10 +48,34 @@ def compare(way: Way, data: bytes, each: int, clients: Iterable[int] = CLIENTS, 
             report[name] = {
                 str(count): measure(server.port, path, [one], count, max(5, each // count)).summary() for count in clients
             }
-        if batches:
-            times = measure(server.port, way.api, [many], 1, batches)
-            report["batch_ms"] = round(statistics.median(times.ms), 1)
+        report["html"] = measure(server.port, "/", [one], 1, each, accept=HTML).summary()
         report["peak_mb"] = round(server.memory_mb(peak=True), 1)
+        times = measure(server.port, way.api, [many], 1, batches)
+        report["batch_ms"] = round(statistics.median(times.ms), 1)
+        report["batch_peak_mb"] = round(server.memory_mb(peak=True), 1)
+    return report
+
+
+def in_turn(ways: dict[str, Way], data: bytes, rounds: int) -> dict[str, dict]:
+    """Page, cold start and memory of each way, roughly: all run at the same time and are asked in turn.
+
+    So whatever else the machine does hits all of them, and the ratios hold on one that is not idle.
+    """
+    one = Upload.of(("slice.jpg", data))
+    report: dict[str, dict] = {}
+    with ExitStack() as running_ones:
+        servers = {}
+        for name, way in ways.items():
+            servers[name] = running_ones.enter_context(running(way))
+            seconds = servers[name].wait_for_answer("/", one)
+            report[name] = {"title": way.title, "cold_start_s": round(seconds, 3)}
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, server in servers.items():
+                times[name] += measure(server.port, "/", [one], 1, 1).ms
+        for name, server in servers.items():
+            report[name]["page"] = {"1": Timed(times[name][1:], sum(times[name][1:]) / 1000, []).summary()}
+            report[name]["peak_mb"] = round(server.memory_mb(peak=True), 1)
     return report
 
 
@@ -111,11 +137,11 @@ def burst(port: int, upload: Upload) -> dict:
     }
 
 
-def workers(data: bytes, each: int) -> list[dict]:
+def workers(data: bytes, each: int, settings: Iterable[tuple[int, int]] = WORKERS) -> list[dict]:
     """How many requests at the same time, with how many threads each: one client's wait, eight clients' throughput."""
     upload = Upload.of(("slice.jpg", data))
     rows = []
-    for concurrent, threads in WORKERS:
+    for concurrent, threads in settings:
         way = earlymed("", MAX_CONCURRENT=str(concurrent), EARLYMED_THREADS=str(threads))
         with running(way) as server:
             server.wait_for_answer("/", upload)
@@ -135,24 +161,32 @@ def workers(data: bytes, each: int) -> list[dict]:
     return rows
 
 
-def curves(image: Image.Image, each: int) -> dict[str, list[tuple[int, float]]]:
+def curves(
+    image: Image.Image, each: int, slices: Iterable[int] = SLICES, sides: Iterable[int] = SIDES, crowds: Iterable[int] = CROWDS
+) -> dict[str, list[tuple[int, float]]]:
     """Milliseconds against the number of slices and the image's side; answers per second against the number of clients."""
     data = encoded(image)
-    with running(earlymed("", MAX_FILES=str(max(SLICES)), MAX_PIXELS="500000000")) as server:
+    with running(earlymed("")) as server:
         server.wait_for_answer("/", Upload.of(("slice.jpg", data)))
 
         def median(path: str, upload: Upload, times: int) -> float:
             return round(statistics.median(measure(server.port, path, [upload], 1, times).ms), 1)
 
-        slices = [(n, median("/api/v1/predict", zipped(data, n), 3)) for n in SLICES]
-        sides = [(side, median("/", Upload.of(("slice.jpg", encoded(image, side=side))), each)) for side in SIDES]
         one = [Upload.of(("slice.jpg", data))]
-        crowds = [(n, measure(server.port, "/", one, n, max(4, 4 * each // n)).summary()["per_second"]) for n in CROWDS]
-    return {"slices": slices, "sides": sides, "clients": crowds}
+        return {
+            "slices": [(n, median("/api/v1/predict", zipped(data, n), min(3, each))) for n in slices],
+            "sides": [(side, median("/", Upload.of(("slice.jpg", encoded(image, side=side))), each)) for side in sides],
+            "clients": [(n, measure(server.port, "/", one, n, max(4, 4 * each // n)).summary()["per_second"]) for n in crowds],
+        }
 
 
-def bulk(images: list[Path], count: int) -> dict:
-    """Slices per second through scripts/predict.py, its start counted and not counted."""
+def bulk(images: list[Path], count: int, each: int = 120) -> dict:
+    """Slices per second through scripts/predict.py, its start counted and not counted; and one by one through the API."""
+    with running(earlymed("")) as server:
+        uploads = [Upload.of((image.name, image.read_bytes())) for image in images]
+        server.wait_for_answer("/", uploads[0])
+        measure(server.port, "/api/v1/predict", uploads, 1, 5)
+        single = measure(server.port, "/api/v1/predict", uploads, 1, each).summary()["per_second"]
     with tempfile.TemporaryDirectory() as folder:
         for i in range(count):
             shutil.copy(images[i % len(images)], Path(folder) / f"{i:05d}.jpg")
@@ -160,7 +194,13 @@ def bulk(images: list[Path], count: int) -> dict:
         started = time_of(["scripts/predict.py", str(few)])
         seconds = time_of(["scripts/predict.py", folder])
     per_second = (count - 1) / max(1e-9, seconds - started)
-    return {"slices": count, "seconds": round(seconds, 2), "start_s": round(started, 2), "per_second": round(per_second, 2)}
+    return {
+        "slices": count,
+        "seconds": round(seconds, 2),
+        "start_s": round(started, 2),
+        "per_second": round(per_second, 2),
+        "single_per_second": single,
+    }
 
 
 def time_of(arguments: list[str]) -> float:

@@ -1,5 +1,7 @@
 """The targets, and what was measured of each."""
 
+import itertools
+import math
 from typing import NamedTuple
 
 
@@ -37,7 +39,8 @@ def targets(report: dict) -> list[Target]:
         return ours / theirs if ours and theirs else None
 
     load, network = report.get("load", {}), report.get("network", {}).get("engines", {})
-    bulk_rate, single = report.get("bulk", {}).get("per_second"), _at(ways.get(default, {}), "api", "1", "per_second")
+    bulk, curves = report.get("bulk", {}), report.get("curves", {})
+    many = _over(bulk.get("per_second"), bulk.get("single_per_second"))
     page = ("page", "1", "p50_ms")
     found = [
         Target("page answer, bfloat16, over the original's way", ratio("openvino-bf16", *page), 0.4),
@@ -51,14 +54,28 @@ def targets(report: dict) -> list[Target]:
         Target("… errors", _at(load, "crowd", "errors"), 0),
         Target("… p99 over p50", load.get("p99_over_p50"), 8),
         Target("… memory's slope per 1,000 requests", load.get("memory_slope_mb_per_1000"), 1, unit=" MB"),
-        Target("many slices through predict.py, over one after the other", _over(bulk_rate, single), 1.5, at_most=False),
+        Target("many slices through predict.py, over one after the other", many, 1.5, at_most=False),
         Target("serving-only install, wheels to download", report.get("wheels_mb"), 300, unit=" MB"),
     ]
     if "stages" in report:
         times = report["stages"]
         share = 1 - times["inference"] / sum(times.values())
         found.append(Target("a page's time that is not inference, 512 x 512 JPEG", share, 0.3))
+    if curves:
+        pixels = [(side * side, ms) for side, ms in curves["sides"]]
+        rates = [rate for _, rate in curves["clients"]]
+        found += [
+            Target("twice the slices, at the steepest place of the curve: time over", steepest(curves["slices"]), 2.3),
+            Target("twice the pixels, likewise", steepest(pixels), 2.3),
+            Target("answers a second with the most clients, over the best", rates[-1] / max(rates), 0.9, at_most=False),
+        ]
     return found
+
+
+def steepest(curve: list[tuple[float, float]]) -> float:
+    """How many times the time grows where the amount is doubled, at worst; 2 is linear."""
+    steps = itertools.pairwise(curve)
+    return max((after / before) ** (math.log(2) / math.log(more / some)) for (some, before), (more, after) in steps)
 
 
 def table(found: list[Target]) -> str:
