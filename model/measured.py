@@ -91,6 +91,12 @@ def rows(info: dict) -> list[Row]:
     return [write[figure.kind](figure.name, figure.values, figure.target) for figure in found(info)]
 
 
+def held_out(info: dict) -> list[Row]:
+    """Those of `rows` that are of a network which never saw the source."""
+    figures = info.get("figures", {})
+    return rows({"figures": {group: report for group, report in figures.items() if group.startswith("held_out_")}})
+
+
 def groups(info: dict) -> Iterator[tuple[str, str, dict]]:
     """(name, source held out or "", figures) of each source, sequence and plane that was measured by itself."""
     figures = info.get("figures", {})

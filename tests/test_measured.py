@@ -1,5 +1,5 @@
 from model.labels import LABELS
-from model.measured import Figure, Row, class_rows, corruptions, found, groups, mistakes, rows
+from model.measured import Figure, Row, class_rows, corruptions, found, groups, held_out, mistakes, rows
 
 SHARE = {"value": 0.9275, "low": 0.91224, "high": 0.9404, "hits": 1216, "of": 1311}
 NOTHING = {"value": None, "low": None, "high": None, "hits": 0, "of": 0}
@@ -33,8 +33,19 @@ def test_held_out_sources_stand_beside_their_targets():
     ]
 
 
+def test_held_out_rows_are_all_of_them_and_no_others():
+    figures = {
+        "testing": {"accuracy": SHARE, "dice": SHARE | {"slices": 3}},
+        "held_out_tcga_lgg": {"tumor_sensitivity": SHARE, "tumors_confidently_missed": SHARE},
+    }
+    assert [row.name for row in held_out({"figures": figures})] == [
+        "Tumors of TCGA-LGG, trained without it, called any tumor",
+        "… of them called “no tumor” with p ≥ 0.9",
+    ]
+
+
 def test_nothing_measured_gives_no_rows():
-    assert rows({}) == class_rows({"figures": {}}) == mistakes({}) == list(groups({})) == []
+    assert held_out({}) == rows({}) == class_rows({"figures": {}}) == mistakes({}) == list(groups({})) == []
     assert corruptions({}) == {}
 
 
