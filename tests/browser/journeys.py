@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 from PIL import Image
 
 from format_samples import dicom, zipped
@@ -84,6 +85,17 @@ def series(folder: Path) -> Path:
     path = folder / "series.zip"
     path.write_bytes(zipped({f"{i}.dcm": file for i, file in enumerate(files)}))
     return path
+
+
+def printed(page) -> list:
+    """The pages that the browser would print."""
+    pypdf = pytest.importorskip("pypdf")
+    return list(pypdf.PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True, print_background=False))).pages)
+
+
+def text_of(sheet) -> str:
+    """What stands on a printed page."""
+    return " ".join(sheet.extract_text().split())
 
 
 def canvas_of(locator) -> np.ndarray:

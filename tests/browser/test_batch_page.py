@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from journeys import DESKTOP, LETTER, SIZES, analyze, fits, one_of_each, record
+from journeys import DESKTOP, LETTER, SIZES, analyze, fits, one_of_each, printed, record, text_of
 
 pytestmark = pytest.mark.browser
 
@@ -33,6 +33,17 @@ def test_every_file_has_its_row(open_page, files, viewport):
     assert "Received: 11 bytes of something else." in column(page, 8)[5]
     assert page.locator("table.batch img").count() == 5
     assert fits(page)
+
+
+def test_table_shows_all_its_columns_on_a_laptop_and_on_paper(open_page, files):
+    page = open_page(viewport={"width": 1180, "height": 800})
+    analyze(page, *files)
+    assert page.locator(".table-box").evaluate("box => box.scrollWidth <= box.clientWidth")
+    (sheet,) = printed(page)
+    text = text_of(sheet)
+    for expected in ("Pituitary tumor", "Received: 11 bytes of something else.", "Model version", "Not a medical device."):
+        assert expected in text
+    assert "leads to its pictures" not in text and "\u2195" not in text
 
 
 def test_columns_sort(open_page, files, server):

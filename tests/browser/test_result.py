@@ -73,9 +73,17 @@ def test_evidence_and_outline_are_drawn_as_the_api_draws_them(open_page, server)
     assert abs(drawn - plain).mean() > 2 * abs(drawn - expected).mean()
 
 
+def test_slice_is_large_on_a_large_screen(open_page):
+    page = open_page(viewport={"width": 3840, "height": 2160})
+    analyze(page, TUMOR)
+    assert page.locator(".stage").bounding_box()["width"] > 1400
+    assert fits(page)
+
+
 def test_layers_can_be_switched_for_any_class(open_page):
     page = open_page(viewport=DESKTOP)
     analyze(page, TUMOR)
+    assert page.get_by_label("Strength of the color").is_disabled()  # no evidence is shown
     outlined = shown(page)
     page.get_by_label("Outline of the tumor").uncheck()
     plain = shown(page)

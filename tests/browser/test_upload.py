@@ -37,7 +37,7 @@ def test_chosen_files_are_previewed_and_can_be_removed(open_page, tmp_path):
     page.get_by_role("button", name=f"Remove {files[1].name}").click()
     assert page.locator(NAMES).all_inner_texts() == [path.name for path in files if path != files[1]]
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"Remove {files[2].name}"
-    assert page.locator("[data-status-line]").inner_text() == "Files chosen: 4, 54 kB"
+    assert page.locator("[data-status-line]").inner_text() == "Files chosen: 4, 458 kB"
 
 
 def test_files_may_be_dropped_anywhere_and_pasted(open_page):
@@ -112,6 +112,30 @@ def test_dicom_files_of_a_folder_are_sent_as_one_zip_and_read_as_one_series(open
         assert sorted(name.split("/")[1] for name in archive.namelist()) == [f"slice{n}.dcm" for n in range(4)]
         assert archive.read(archive.namelist()[0]) == (folder / archive.namelist()[0].split("/")[1]).read_bytes()
     assert page.get_by_role("article").count() == 1
+
+
+def test_what_systems_leave_in_folders_is_not_sent(open_page, tmp_path):
+    folder = tmp_path / "cd"
+    folder.mkdir()
+    for name in ("DICOMDIR", "Thumbs.db", ".DS_Store", "autorun.inf", "notes.txt", "IM0001"):
+        (folder / name).write_text("not an image")
+    page = open_page()
+    page.locator("[data-folder]").set_input_files(folder)
+    page.locator(".chosen li").nth(1).wait_for()
+    assert sorted(page.locator(NAMES).all_inner_texts()) == ["IM0001", "notes.txt"]
+
+
+def test_nothing_chosen_is_told_without_asking(open_page):
+    page = open_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.method))
+    page.get_by_role("button", name="Analyze", exact=True).click()
+    assert page.get_by_role("alert").inner_text().split("\n") == [
+        "No file was chosen.",
+        "",
+        "Please choose a file first, or try one of the samples.",
+    ]
+    assert "POST" not in asked
 
 
 def test_more_files_than_may_be_sent_are_told_before_they_are_sent(open_page, tmp_path):
