@@ -1,6 +1,7 @@
 """Compare gates: how many images of other things each refuses, and how many slices of a source that the run held out.
 
-What a cheap look at the pixels refuses already (colour, size, blank) is left out of the count.
+Colour images are made grey first, since their colour alone would have them refused; what a cheap look at the pixels
+refuses all the same (size, blank) is left out of the count.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import keras
 
 from model.training.arrays import Arrays
 from model.training.dataset import load_manifest
-from model.training.export import GATE_SLICES, with_stripped
+from model.training.export import GATE_SLICES, with_variants
 from model.training.gates import compare, outside_arrays, pooled
 from model.training.sides import remembered
 
@@ -40,17 +41,17 @@ def main() -> int:
         for name in ("train", "validation", "held_out")
     }
     step = max(1, len(arrays["train"]) // GATE_SLICES)
-    train = pooled(network, with_stripped(arrays["train"][::step]))
+    train = pooled(network, with_variants(arrays["train"][::step]))
     validation = pooled(network, arrays["validation"])
     others = {kind: pooled(network, images) for kind, images in outside_arrays(args.outside, size).items()}
     others |= {"held out": pooled(network, arrays["held_out"])}
 
     report = compare(train, validation, others)
     kinds = list(others)
-    print(f"{'share refused, %':44}" + "".join(f"{kind:>19}" for kind in kinds))
-    print(f"{'images':44}" + "".join(f"{len(others[kind]['logits']):>19}" for kind in kinds))
+    print(f"{'share refused, %':90}" + "".join(f"{kind:>19}" for kind in kinds))
+    print(f"{'images':90}" + "".join(f"{len(others[kind]['logits']):>19}" for kind in kinds))
     for name, row in report.items():
-        print(f"{name:44}" + "".join(f"{100 * row[kind]:>19.1f}" for kind in kinds))
+        print(f"{name:90}" + "".join(f"{100 * row[kind]:>19.1f}" for kind in kinds))
     if args.json:
         args.json.write_text(json.dumps({"run": args.run.name, "refused": report}, indent=2) + "\n")
     return 0

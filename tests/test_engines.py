@@ -156,7 +156,7 @@ def test_layers_with_other_arguments_are_translated_too(tmp_path):
     x = layers.Softmax(axis=2)(layers.Concatenate(axis=1)([x, y]))
     x = layers.Reshape((-1, 12))(x)
     x = layers.Dense(3, activation="relu")(x)
-    network = keras.Model(inputs, {"a": x, "b": layers.GlobalAveragePooling2D()(y)})
+    network = keras.Model(inputs, {"a": layers.UnitNormalization()(x), "b": layers.GlobalAveragePooling2D()(y)})
     network.save(tmp_path / "other.h5")
     images = np.random.default_rng(2).random((2, 11, 14, 3), np.float32)
     expected = network.predict_on_batch(images)

@@ -15,7 +15,16 @@ from model.gate import squared_distance
 from model.labels import LABELS
 from model.training import recipe
 from model.training.dataset import assign, build_manifest
-from model.training.export import GATE_SLACK, export, fit_mask_level, fit_temperature, gate_facts, risk_threshold, whitening
+from model.training.export import (
+    GATE_SLACK,
+    export,
+    fit_mask_level,
+    fit_temperature,
+    gate_facts,
+    risk_threshold,
+    whitening,
+    with_variants,
+)
 from model.training.network import build
 from synthetic import head, write_tree
 
@@ -82,14 +91,32 @@ def test_the_classifier_loads_it_and_knows_training_slices(exported):
     assert classifier.predict([photo])[0].status == "refused"
 
 
+def test_gate_is_fitted_on_stripped_and_turned_copies_too():
+    images = np.stack([head(n)[0][:96, :96] for n in range(8)]).astype(np.uint8)
+    shown = with_variants(images)
+    assert np.array_equal(shown[:8], images)
+    assert len(shown) == 12 and shown.dtype == np.uint8
+    for original, stripped, turned in zip(images[::4], shown[8:10], shown[10:], strict=True):
+        assert any(np.array_equal(turned, np.rot90(original, quarters)) for quarters in (1, 2, 3))
+        assert not np.array_equal(stripped, original) and not np.array_equal(stripped, turned)
+
+
 def test_whitened_features_are_uncorrelated_with_unit_variance():
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(4000, 6)) @ rng.normal(size=(6, 6)) + 5).astype(np.float32)
-    kernel, bias = whitening(features, 4)
+    kernel, bias = whitening(features)
     white = features @ kernel + bias
-    assert white.mean(axis=0) == pytest.approx(np.zeros(4), abs=1e-2)
-    assert np.cov(white.T) == pytest.approx(np.eye(4), abs=2e-2)
-    assert squared_distance(white).mean() == pytest.approx(1.0, abs=1e-2)
+    assert white.mean(axis=0) == pytest.approx(np.zeros(6), abs=1e-2)
+    assert np.cov(white.T) == pytest.approx(np.eye(6), abs=5e-2)
+    assert squared_distance(white).mean() == pytest.approx(1.0, abs=2e-2)
+
+
+def test_whitening_of_few_slices_is_shrunk_so_that_new_ones_are_not_far():
+    """Of as many features as slices, the plain covariance has next to no variance left in some direction."""
+    rng = np.random.default_rng(0)
+    seen, new = rng.normal(size=(2, 60, 50)).astype(np.float32)
+    kernel, bias = whitening(seen)
+    assert squared_distance(new @ kernel + bias).mean() == pytest.approx(1.0, abs=0.2)
 
 
 def test_gate_would_refuse_one_percent_of_validation_without_its_slack():

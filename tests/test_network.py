@@ -30,7 +30,7 @@ def test_outputs_have_their_shapes_and_ranges(network, images):
         "probabilities": (4,),
         "mask": (32, 32, 1),
         "evidence": (4, 4, 4),
-        "features": (256,),
+        "features": (768,),
     }
     assert outputs["probabilities"].sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     assert outputs["mask"].min() >= 0
@@ -41,6 +41,13 @@ def test_probabilities_are_the_softmax_of_the_mean_evidence(network, images):
     outputs = {k: np.asarray(v) for k, v in network(images).items()}
     logits = np.exp(outputs["evidence"].mean(axis=(1, 2)))
     assert outputs["probabilities"] == pytest.approx(logits / logits.sum(axis=1, keepdims=True), abs=1e-5)
+
+
+def test_features_have_unit_length_by_layer_and_do_not_know_the_contrast(network, images):
+    features, paler = (np.asarray(network(x)["features"]) for x in (images, 0.5 * images))
+    assert np.linalg.norm(features[:, :256], axis=1) == pytest.approx([1, 1], abs=1e-5)
+    assert np.linalg.norm(features[:, 256:], axis=1) == pytest.approx([1, 1], abs=1e-5)
+    assert paler == pytest.approx(features, abs=1e-4)  # the random network has no biases: all is proportional
 
 
 def test_saved_h5_answers_as_before(network, images, tmp_path):

@@ -142,6 +142,10 @@ def _relu(layer: Layer, x: Node) -> Node:
     return ops.relu(x)
 
 
+def _unit_length(layer: Layer, x: Node) -> Node:
+    return ops.normalize_l2(x, ops.constant([_axis(x, layer.config["axis"])]), 1e-12, "max")
+
+
 def _identity(layer: Layer, x: Node) -> Node:
     return x
 
@@ -159,6 +163,7 @@ TRANSLATIONS: dict[str, tuple[Callable[..., Node], dict]] = {  # kind: (its tran
     "Multiply": (_multiplication, {}),
     "Subtract": (_subtraction, {}),
     "ReLU": (_relu, {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}),
+    "UnitNormalization": (_unit_length, {}),
     "GlobalAveragePooling2D": (_mean_over_places, LAST),
     "SpatialDropout2D": (_identity, {}),  # drops in training only
     "Dropout": (_identity, {}),

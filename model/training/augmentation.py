@@ -5,7 +5,7 @@ All of it in float32 whatever the training precision is, in one graph, a batch a
 
 import tensorflow as tf
 
-RIGHT_ANGLE = 0.10  # share of slices turned by 90, 180 or 270 degrees
+RIGHT_ANGLE = 0.20  # share of slices turned by 90, 180 or 270 degrees
 INTENSITY = 0.9  # share of slices with their tones changed; the rest keep those that serving sees
 
 

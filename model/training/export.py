@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
+from sklearn.covariance import LedoitWolf
 
 from model.classifier import calibrate
 from model.delivery import write_saved_model_txt
@@ -16,13 +17,13 @@ from model.labels import LABELS
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.training.arrays import Arrays
 from model.training.dataset import ANY_TUMOR, Item
-from model.training.network import GATE_DIMENSIONS, build, with_gate
+from model.training.network import build, with_gate
 from model.training.stripping import DEPTHS, strip_skull
 
-GATE_SLICES = 2000  # of training, evenly taken from every source and class; 256 features need no more
+GATE_SLICES = 2000  # of training, evenly taken from every source and class
 FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
-GATE_SLACK = 1.25  # a new scanner's slices lie further out than those of the scanners that were seen
-MIN_DEVIATION = 0.01  # features that are all but dead stay small
+GATE_SLACK = 1.2  # a new scanner's slices lie further out than those of the scanners that were seen
+MIN_DEVIATION = 0.005  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
 MASK_LEVELS = np.arange(0.5, 0.19, -0.05)  # tried from the middle down; of equals the first is taken
 ACCEPTED_RISK = 0.02  # share of wrong answers among those not called uncertain, on validation
@@ -48,10 +49,10 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
         name: Arrays.load(data, split[name], size, run.parent / f"arrays-{size}.npz") for name in ("train", "validation")
     }
     step = max(1, len(arrays["train"].images) // GATE_SLICES)
-    train = _outputs(network, with_stripped(arrays["train"].images[::step]))
+    train = _outputs(network, with_variants(arrays["train"].images[::step]))
     validation = _outputs(network, arrays["validation"].images)
     served = with_gate(network)
-    kernel, bias = whitening(train["features"], GATE_DIMENSIONS)
+    kernel, bias = whitening(train["features"])
     served.get_layer("gate").set_weights([_half(kernel), bias])
     distance = squared_distance(validation["features"] @ _half(kernel) + bias)
     known = np.array([i.label != ANY_TUMOR for i in split["validation"]])
@@ -85,24 +86,27 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
     return info
 
 
-def with_stripped(images: np.ndarray, every: int = 4) -> np.ndarray:
-    """The images, uint8 (n, s, s), and skull-stripped copies of each fourth: the gate must know such slices too."""
+def with_variants(images: np.ndarray, every: int = 4) -> np.ndarray:
+    """The images, uint8 (n, s, s), and of each fourth a copy without its skull and one turned by a right angle.
+
+    The gate must know such slices too: research scans come stripped, and a series may lie on its side.
+    """
     rng = np.random.default_rng(0)
-    copies = [strip_skull(image / 255.0, rng.uniform(*DEPTHS))[0] for image in images[::every]]
-    return np.concatenate([images, np.round(255 * np.stack(copies)).astype(np.uint8)])
+    chosen = images[::every]
+    stripped = [strip_skull(image / 255.0, rng.uniform(*DEPTHS))[0] for image in chosen]
+    turned = [np.rot90(image, quarters) for image, quarters in zip(chosen, rng.integers(1, 4, len(chosen)), strict=True)]
+    return np.concatenate([images, np.round(255 * np.stack(stripped)).astype(np.uint8), np.stack(turned)])
 
 
-def whitening(features: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (d, k) and bias (k,) that make the k leading components of the standardized features white.
+def whitening(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (d, d) and bias (d,) that make (n, d) features white: the squared length is then their Mahalanobis distance.
 
-    Components that hardly vary (few slices, dead features) would only magnify rounding; theirs are 0.
+    With hardly more slices than features the smallest variances would be far too small. The covariance is shrunk (Ledoit &
+    Wolf, Journal of Multivariate Analysis 88, 2004), as much as makes it the best estimate.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + MIN_DEVIATION
-    _, singular, axes = np.linalg.svd((features - mean) / scale, full_matrices=False)
-    deviation = singular / np.sqrt(len(features) - 1)
-    used = int((deviation[:dimensions] > 1e-3 * deviation[0]).sum())
-    kernel = np.zeros((features.shape[1], dimensions), np.float32)
-    kernel[:, :used] = axes[:used].T / scale[:, None] / deviation[:used]
+    variances, axes = np.linalg.eigh(LedoitWolf(assume_centered=True).fit((features - mean) / scale).covariance_)
+    kernel = (axes / np.sqrt(variances) / scale[:, None]).astype(np.float32)
     return kernel, -mean @ kernel
 
 

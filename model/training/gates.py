@@ -9,25 +9,29 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from model.gate import look, squared_distance
-from model.preprocessing import preprocess
+from model.preprocessing import preprocess, to_grey
 from model.reading import ReadError, read
 from model.training.dataset import SUFFIXES
-from model.training.export import FALSE_REFUSALS, GATE_SLACK, whitening
+from model.training.export import FALSE_REFUSALS, GATE_SLACK, MIN_DEVIATION, whitening
 
 LAYERS = ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
 POOLINGS = ("mean", "deviation")
-DIMENSIONS = (64, 128)
+COMPONENTS = 64
+SINGLE = tuple((f"{layer} {pooling}",) for layer in LAYERS for pooling in POOLINGS)
+JOINED = (("block3_conv3 deviation", "block4_conv3 deviation"), ("block4_conv3 deviation", "block5_conv3 deviation"))
 NEIGHBOURS = 5
-Score = Callable[[np.ndarray], np.ndarray]
+Features = dict[str, np.ndarray]  # (n, channels) each, by their name; see `pooled`
+Score = Callable[[Features], np.ndarray]
 
 
-def pooled(network: keras.Model, images: np.ndarray, batch: int = 32) -> dict[str, np.ndarray]:
+def pooled(network: keras.Model, images: np.ndarray, batch: int = 32) -> Features:
     """What gates are fitted on, for uint8 (n, s, s) slices: arrays (n, channels).
 
-    Each of LAYERS, each of POOLINGS ("block3_conv3 deviation" is what is served, see `network.build`), and the logits.
+    Each of LAYERS, each of POOLINGS, and the logits. `network.build` has what is served.
     """
     outputs = {"logits": network.get_layer("logits").output}
     for name in LAYERS:
@@ -43,26 +47,42 @@ def pooled(network: keras.Model, images: np.ndarray, batch: int = 32) -> dict[st
     return {name: np.concatenate([np.asarray(part[name], np.float32) for part in parts]) for name in outputs}
 
 
-def gates(train: dict[str, np.ndarray]) -> dict[str, tuple[str, Score]]:
-    """Every gate fitted on the features of training slices: its name -> (features, score); a higher score is less familiar."""
-    fitted: dict[str, tuple[str, Score]] = {"energy, logits": ("logits", energy)}
-    for name in (f"{layer} {pooling}" for layer in LAYERS for pooling in POOLINGS):
-        for dimensions in DIMENSIONS:
-            fitted[f"Mahalanobis, {name}, {dimensions} components"] = (name, mahalanobis(train[name], dimensions))
-        fitted[f"nearest neighbours, {name}"] = (name, nearest(train[name]))
+def gates(train: Features) -> dict[str, Score]:
+    """Every gate fitted on the features of training slices, by its name; a higher score is less familiar."""
+    fitted: dict[str, Score] = {"energy, logits": lambda features: energy(features["logits"])}
+    for names in SINGLE + JOINED:
+        told = " + ".join(names)
+        for unit in (False, True):
+            lengths = ", unit length" if unit else ""
+            fitted[f"Mahalanobis, {told}{lengths}, {COMPONENTS} components"] = leading(names, unit, train, COMPONENTS)
+            fitted[f"Mahalanobis, {told}{lengths}, shrunk"] = shrunk(names, unit, train)
+        fitted[f"nearest neighbours, {told}"] = nearest(names, train)
     return fitted
 
 
-def mahalanobis(train: np.ndarray, dimensions: int) -> Score:
-    """The squared distance that is served (Lee et al., arXiv:1807.03888), in the leading components."""
-    kernel, bias = whitening(train, dimensions)
-    return lambda features: squared_distance(features @ kernel + bias)
+def joined(features: Features, names: tuple[str, ...], unit: bool) -> np.ndarray:
+    """The named features side by side, (n, d); with `unit`, each of unit length."""
+    return np.concatenate([_unit(features[name]) if unit else features[name] for name in names], axis=1)
 
 
-def nearest(train: np.ndarray) -> Score:
+def shrunk(names: tuple[str, ...], unit: bool, train: Features) -> Score:
+    """The squared Mahalanobis distance (Lee et al., arXiv:1807.03888) that is served: see `export.whitening`."""
+    kernel, bias = whitening(joined(train, names, unit))
+    return lambda features: squared_distance(joined(features, names, unit) @ kernel + bias)
+
+
+def leading(names: tuple[str, ...], unit: bool, train: Features, components: int) -> Score:
+    """The same in the leading principal components alone, whose variances need no shrinking."""
+    known = joined(train, names, unit)
+    mean, scale = known.mean(axis=0), known.std(axis=0) + MIN_DEVIATION
+    pca = PCA(min(components, *known.shape), whiten=True, svd_solver="full").fit((known - mean) / scale)
+    return lambda features: squared_distance(pca.transform((joined(features, names, unit) - mean) / scale))
+
+
+def nearest(names: tuple[str, ...], train: Features) -> Score:
     """Distance to the fifth nearest training slice, features of unit length (Sun et al., arXiv:2204.06507)."""
-    index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(_unit(train))
-    return lambda features: index.kneighbors(_unit(features))[0][:, -1]
+    index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(joined(train, names, unit=True))
+    return lambda features: index.kneighbors(joined(features, names, unit=True))[0][:, -1]
 
 
 def energy(logits: np.ndarray) -> np.ndarray:
@@ -76,19 +96,20 @@ def threshold(scores: np.ndarray, slack: float) -> float:
     return slack * level if level > 0 else level
 
 
-def compare(
-    train: dict[str, np.ndarray], validation: dict[str, np.ndarray], others: dict[str, dict[str, np.ndarray]]
-) -> dict[str, dict[str, float]]:
+def compare(train: Features, validation: Features, others: dict[str, Features]) -> dict[str, dict[str, float]]:
     """For each gate, the share that it refuses of each of `others`, all given as `pooled` returns them."""
     report = {}
-    for name, (layer, score) in gates(train).items():
-        level = threshold(score(validation[layer]), GATE_SLACK if layer != "logits" else 1.0)
-        report[name] = {kind: float((score(features[layer]) > level).mean()) for kind, features in others.items()}
+    for name, score in gates(train).items():
+        level = threshold(score(validation), GATE_SLACK)
+        report[name] = {kind: float((score(features) > level).mean()) for kind, features in others.items()}
     return report
 
 
 def outside_arrays(folder: Path, size: int) -> dict[str, np.ndarray]:
-    """The images below `folder` by subfolder, uint8 (n, size, size); those that a cheap look already refuses are left out."""
+    """The images below `folder` by subfolder, made grey: uint8 (n, size, size).
+
+    Their colour must not be what gives them away. Those that a cheap look refuses even without it are left out.
+    """
     found: dict[str, list[np.ndarray]] = {}
     for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
         try:
@@ -96,8 +117,9 @@ def outside_arrays(folder: Path, size: int) -> dict[str, np.ndarray]:
         except ReadError:
             continue
         images = found.setdefault(file.relative_to(folder).parts[0], [])
-        if look(pixels) is None:
-            images.append(np.round(preprocess(pixels, size)[0] * 255).astype(np.uint8))
+        grey = to_grey(pixels)
+        if look(grey) is None:
+            images.append(np.round(preprocess(grey, size)[0] * 255).astype(np.uint8))
     return {kind: np.stack(images) for kind, images in found.items() if images}
 
 

@@ -3,7 +3,7 @@
     input [0, 1] -> VGG16 -+-> block5 -> Dense 256 -> evidence per class and place -> mean -> softmax    "probabilities"
                            |                            (the class activation map itself)               "evidence"
                            +-> block2..5 -> small feature-pyramid decoder -> sigmoid                    "mask"
-                           +-> block3's mean deviation -> whitening, fitted after training              "gate"
+                           +-> deviations in block3, block4 -> whitening, fitted after training         "gate"
 
 VGG16: Simonyan & Zisserman, arXiv:1409.1556. The class map follows Zhou et al., arXiv:1512.04150, where the map is what the
 pooling averages; the second pooling, weighted by a learned attention, follows Ilse et al., arXiv:1802.04712, so that a small
@@ -17,8 +17,7 @@ from keras import layers
 
 from model.labels import LABELS
 
-GATE_DIMENSIONS = 64  # more refuse as much of other things, and more of other hospitals' heads (scripts/compare_gates.py)
-GATE_LAYER = "block3_conv3"  # early texture: deeper layers take anything for a brain (scripts/compare_gates.py)
+GATE_LAYERS = ("block3_conv3", "block4_conv3")  # textures and parts; deeper takes anything for a brain (compare_gates.py)
 HEAD_UNITS = 256
 
 
@@ -33,7 +32,8 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     Returns:
         A functional model from float32 (n, size, size, 3) in [0, 1] to a dict of float32 outputs: `probabilities` (n, 4),
         `mask` (n, size / 2, size / 2, 1), `evidence` (n, size / 16, size / 16, 4) whose mean is the logit of each class, and
-        `features` (n, 256), what the gate is fitted on: half the mean absolute deviation of each channel over the slice.
+        `features` (n, 768), what the gate is fitted on: how much each channel of GATE_LAYERS deviates from its mean over the
+        slice, each layer's vector of unit length, so that a slice's contrast plays no part.
 
     Raises:
         ValueError: for another size, or when the weights are not of a VGG16 without top.
@@ -66,12 +66,8 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     logits = layers.GlobalAveragePooling2D(dtype="float32", name="logits")(evidence)
     probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
 
-    # How much each texture varies over the slice tells a head from other pictures better than how much of it there is.
-    texture = block[GATE_LAYER]
-    mean = layers.GlobalAveragePooling2D(keepdims=True, dtype="float32", name="gate_mean")(texture)
-    deviation = layers.Subtract(dtype="float32", name="gate_deviation")([texture, mean])
-    above = layers.ReLU(dtype="float32", name="gate_above")(deviation)
-    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(above)
+    features = [_deviation(block[name], name) for name in GATE_LAYERS]
+    features = layers.Concatenate(dtype="float32", name="features")(features)
     outputs = {"probabilities": probabilities, "mask": mask, "evidence": evidence, "features": features}
     return keras.Model(inputs, outputs, name="earlymed")
 
@@ -83,11 +79,23 @@ def freeze(network: keras.Model, blocks: int) -> None:
 
 
 def with_gate(network: keras.Model) -> keras.Model:
-    """The network as it is served: `features` replaced by `gate`, (n, 64), their whitening (weights still to be set)."""
+    """The network as it is served: `features` replaced by `gate`, (n, 768), their whitening (weights still to be set)."""
     features = network.output["features"]
-    gate = layers.Dense(GATE_DIMENSIONS, dtype="float32", name="gate")(features)
+    gate = layers.Dense(features.shape[-1], dtype="float32", name="gate")(features)
     outputs = {k: v for k, v in network.output.items() if k != "features"} | {"gate": gate}
     return keras.Model(network.input, outputs, name="earlymed")
+
+
+def _deviation(maps, name: str):
+    """Half the mean absolute deviation of each channel over the slice, to unit length: (n, h, w, c) -> (n, c).
+
+    How much each texture varies over the slice tells a head from other pictures better than how much of it there is.
+    """
+    mean = layers.GlobalAveragePooling2D(keepdims=True, dtype="float32", name=f"gate_mean_{name}")(maps)
+    difference = layers.Subtract(dtype="float32", name=f"gate_difference_{name}")([maps, mean])
+    above = layers.ReLU(dtype="float32", name=f"gate_above_{name}")(difference)
+    deviation = layers.GlobalAveragePooling2D(dtype="float32", name=f"gate_deviation_{name}")(above)
+    return layers.UnitNormalization(dtype="float32", name=f"gate_unit_{name}")(deviation)
 
 
 def _merge(coarse, fine, channels: int, level: int):

@@ -31,15 +31,15 @@ class Stage:
 # sources out ends after `base` (--until), is asked about them, and others may branch off there (--branch).
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
-    Stage("base", 128, 14, 1.5e-4, 2),
-    Stage("fine", 192, 20, 1e-4, 2, exchange=0.4, mask_weight=2.0),
+    Stage("base", 128, 8, 1.2e-4, 2, mask_weight=2.0),
+    Stage("fine", 192, 11, 8e-5, 2, exchange=0.3, mask_weight=2.0),
 )
 BRANCH_AFTER = "base"
-BATCH = 32
-EPOCH_SAMPLES = 3200
+BATCH = 16  # at the same cost, twice the steps of 32: what ended earlier runs was too few of them
+EPOCH_SAMPLES = 4800
 WEIGHT_DECAY = 1e-4
 HEAD_FACTOR = 4.0  # times the rate for the layers that do not come from VGG16: they start from nothing
-PATIENCE = 8  # epochs without a better validation loss before a stage ends early
+PATIENCE = 12  # epochs without a better validation loss before a stage ends early
 STRIPPED_SHARE = 0.15  # of draws whose skull is stripped in imitation
 GRAFTED_SHARE = 0.30  # of draws without a tumor: one is grafted in, of unknown type since its place is not its own
 HEALED_SHARE = 0.30  # of draws with a known, small tumor: healthy tissue takes its place
