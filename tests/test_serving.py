@@ -2,11 +2,15 @@
 
 import http.client
 import io
+import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from flask import Flask, request
@@ -46,6 +50,28 @@ def test_host_that_does_not_exist_is_told():
     assert result.returncode == 1
     assert result.stderr.startswith("Cannot listen on no-such-host.invalid, port 0: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
+def test_many_who_ask_at_once_take_little_more_memory_than_one():
+    sample = sorted((ROOT / "tests" / "samples").glob("*.jpg"))[0].read_bytes()
+    body = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + sample + b"\r\n--edge--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+    with running_server() as server:
+
+        def peak() -> int:
+            status = Path(f"/proc/{server.process.pid}/status").read_text()
+            return int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+
+        def ask(_) -> int:
+            with urllib.request.urlopen(urllib.request.Request(server.url, body, headers), timeout=300) as response:
+                return response.status
+
+        assert ask(0) == 200
+        before = peak()
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(ask, range(16))) == {200}
+        assert peak() < 1.12 * before
 
 
 def test_bad_setting_is_told():
