@@ -1,26 +1,16 @@
 """The report: one page of A4 for each answer, with what was typed into the page and was never sent."""
 
-import io
 import json
 import re
 
 import pytest
-from journeys import DESKTOP, LETTER, ROOT, analyze, one_of_each, press, record, volume
+from journeys import DESKTOP, LETTER, ROOT, SAMPLES, analyze, one_of_each, press, printed, record, text_of, volume
 
 from model.labels import DISPLAY
 
 pytestmark = pytest.mark.browser
-pypdf = pytest.importorskip("pypdf")
 INFO = json.loads((ROOT / "model" / "model.json").read_text())
 A4 = (595, 842)  # points
-
-
-def printed(page) -> list:
-    return list(pypdf.PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True, print_background=False))).pages)
-
-
-def text_of(page) -> str:
-    return " ".join(page.extract_text().split())
 
 
 def fill(page) -> None:
@@ -51,6 +41,18 @@ def test_report_is_one_page_with_all_that_belongs_on_it(open_page, server, java_
     assert len(sheet.images) >= 2
     for absent in (path.name, "Analyze another", "Mouse, touch and keys", "Number or date of birth"):
         assert absent not in text
+
+
+def test_the_longest_report_is_one_page(open_page):
+    """An uncertain answer in Spanish, with as much typed as fits."""
+    page = open_page(viewport=DESKTOP, locale="es")
+    page.locator("#file").set_input_files(SAMPLES / "meningioma_Te-me_0018.jpg")
+    press(page, "Analizar")
+    page.locator(".report-fields summary").click()
+    page.locator("[id^=report-name]").fill("Ada Example")
+    page.locator("[id^=report-remark]").fill("Visto con el radiólogo. " * 16)
+    (sheet,) = printed(page)
+    assert "Ada Example" in text_of(sheet) and "No es un producto sanitario." in text_of(sheet)
 
 
 def test_report_of_a_study_is_one_page(open_page, tmp_path):

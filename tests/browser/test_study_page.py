@@ -40,6 +40,8 @@ def test_summary_is_what_the_api_says(open_page, head, expected, viewport):
     assert summary["Shown best in"] == f"slice {study['best_slice'] + 1}"
     assert summary["Volume of the outlines"] == f"{study['volume_ml']:.1f} ml"
     assert here(page) == study["best_slice"] + 1
+    above, below = (card.locator(of).bounding_box() for of in ("header .downloads", ".stage"))
+    assert below["y"] - above["y"] - above["height"] >= 8
     assert fits(page)
 
 
