@@ -18,7 +18,7 @@ import keras
 from model.training.arrays import Arrays
 from model.training.dataset import load_manifest
 from model.training.export import GATE_SLICES, with_variants
-from model.training.gates import compare, outside_arrays, pooled
+from model.training.gates import at_size, compare, outside_arrays, pooled
 from model.training.sides import remembered
 
 
@@ -28,13 +28,16 @@ def main() -> int:
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--run", type=Path, required=True, help="a run with --hold-out, and its model.h5")
     parser.add_argument("--outside", type=Path, required=True, help="images of other things, in subfolders by kind")
+    parser.add_argument("--size", type=int, help="input side in pixels, where another than the run's is to be served")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take only each Nth slice of the held-out source")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write every figure here")
     args = parser.parse_args()
     split = remembered(args.run, load_manifest(args.manifest))
     if not split or not split["held_out"]:
         parser.error(f"expected a run with --hold-out in {args.run}. Received: none")
     network = keras.saving.load_model(args.run / "model.h5", compile=False)
-    size = network.input_shape[1]
+    size = args.size or network.input_shape[1]
+    network = at_size(network, size)
 
     arrays = {
         name: Arrays.load(args.data, split[name], size, args.run.parent / f"arrays-{size}.npz").images
@@ -44,7 +47,7 @@ def main() -> int:
     train = pooled(network, with_variants(arrays["train"][::step]))
     validation = pooled(network, arrays["validation"])
     others = {kind: pooled(network, images) for kind, images in outside_arrays(args.outside, size).items()}
-    others |= {"held out": pooled(network, arrays["held_out"])}
+    others |= {"held out": pooled(network, arrays["held_out"][:: args.every])}
 
     report = compare(train, validation, others)
     kinds = list(others)
