@@ -141,6 +141,6 @@ def test_nothing_chosen_is_told_without_asking(open_page):
 def test_more_files_than_may_be_sent_are_told_before_they_are_sent(open_page, tmp_path):
     page = open_page()
     large = tmp_path / "large.dcm"
-    large.write_bytes(bytes(34 * 2**20))
+    large.write_bytes(bytes(98 * 2**20))
     choose(page, large)
     assert "This is more than can be sent at once." in page.locator("[data-status-line]").inner_text()
