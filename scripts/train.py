@@ -1,6 +1,7 @@
 """Train the network by transfer learning and save model.h5 with its model.json. A killed run resumes when called again."""
 
 import argparse
+import json
 import os
 import sys
 from dataclasses import replace
@@ -30,7 +31,7 @@ def main() -> int:
     parser.add_argument("--protocol", choices=("leakfree", "official"), default="leakfree")
     parser.add_argument("--hold-out", action="append", default=[], metavar="SOURCE", help="train without this source")
     parser.add_argument("--until", choices=[s.name for s in recipe.STAGES], help="end after this stage")
-    parser.add_argument("--branch", type=Path, metavar="RUN", help="start from that run's weights after its stage 'base'")
+    parser.add_argument("--branch", type=Path, metavar="RUN", help="go on from that run's weights after its stage 'base'")
     parser.add_argument("--epochs", type=int, nargs="+", help="of each stage, in order")
     parser.add_argument("--sizes", type=int, nargs="+", help="input sides of each stage in pixels, in order")
     parser.add_argument("--limit", type=int, help="use so many slices, one epoch a stage: a smoke run")
@@ -71,7 +72,7 @@ def main() -> int:
         "protocol": args.protocol,
         "held_out_sources": args.hold_out,
         "seed": args.seed,
-        "stages": [vars(s) for s in stages],
+        "stages": stages_before(args.branch) + [vars(s) for s in stages],
         "epoch_samples": samples,
         "branch": args.branch and args.branch.name,
         "history": (history(args.branch) if args.branch else []) + history(args.run),
@@ -79,6 +80,14 @@ def main() -> int:
     }
     export(trained, args.data, split, args.run, args.out, facts)
     return 0
+
+
+def stages_before(branch: Path | None) -> list[dict]:
+    """The stages that another run went through first, as its model.json has them, each with what it held out."""
+    if branch is None:
+        return []
+    training = json.loads((branch / "model.json").read_text())["training"]
+    return [stage | {"held_out": training["held_out_sources"]} for stage in training["stages"]]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
 import csv
+import json
+import runpy
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -104,3 +107,14 @@ def test_a_branch_starts_from_the_weights_of_another_run(data, split, tmp_path, 
 
 def test_smoke_keeps_every_stage_for_one_epoch():
     assert [(s.name, s.epochs) for s in smoke(recipe.STAGES)] == [("head", 1), ("base", 1), ("fine", 1)]
+
+
+def test_a_branch_names_the_stages_before_it_and_what_they_held_out(tmp_path):
+    stages_before = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "train.py"))["stages_before"]
+    assert stages_before(None) == []
+    training = {"held_out_sources": ["healthy_t1"], "stages": [{"name": "head"}, {"name": "base"}]}
+    (tmp_path / "model.json").write_text(json.dumps({"training": training}))
+    assert stages_before(tmp_path) == [
+        {"name": "head", "held_out": ["healthy_t1"]},
+        {"name": "base", "held_out": ["healthy_t1"]},
+    ]
