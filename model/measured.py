@@ -92,9 +92,9 @@ def rows(info: dict) -> list[Row]:
 
 
 def held_out(info: dict) -> list[Row]:
-    """Those of `rows` that are of a network which never saw the source."""
+    """Those of `rows` that are of a network which never saw the source, or the sources."""
     figures = info.get("figures", {})
-    return rows({"figures": {group: report for group, report in figures.items() if group.startswith("held_out_")}})
+    return rows({"figures": {group: report for group, report in figures.items() if group.startswith("held_out")}})
 
 
 def groups(info: dict) -> Iterator[tuple[str, str, dict]]:

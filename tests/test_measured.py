@@ -37,10 +37,12 @@ def test_held_out_rows_are_all_of_them_and_no_others():
     figures = {
         "testing": {"accuracy": SHARE, "dice": SHARE | {"slices": 3}},
         "held_out_tcga_lgg": {"tumor_sensitivity": SHARE, "tumors_confidently_missed": SHARE},
+        "held_out": {"sensitivity_at_specificity_95": SHARE},
     }
     assert [row.name for row in held_out({"figures": figures})] == [
         "Tumors of TCGA-LGG, trained without it, called any tumor",
         "… of them called “no tumor” with p ≥ 0.9",
+        "Tumors of held-out sources found at 95 % specificity",
     ]
 
 

@@ -35,7 +35,7 @@ STAGES = (
     Stage("fine", 192, 11, 8e-5, 2, exchange=0.3, mask_weight=2.0),
 )
 BRANCH_AFTER = "base"
-BATCH = 16  # at the same cost, twice the steps of 32: what ended earlier runs was too few of them
+BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
 EPOCH_SAMPLES = 4800
 WEIGHT_DECAY = 1e-4
 HEAD_FACTOR = 4.0  # times the rate for the layers that do not come from VGG16: they start from nothing
