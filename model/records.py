@@ -1,7 +1,6 @@
 """The record of a slice's answer: what its keys are, and how records become CSV. The scripts and the API print it."""
 
-import csv
-import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, NotRequired, TypedDict
 
@@ -101,16 +100,20 @@ COLUMNS = (
 
 STUDY_COLUMNS = ("start", "stop", "analyzed", "refused", "tumor_probability", "best_slice", "volume_ml")
 
+# A spreadsheet takes a cell that begins so for a formula, and runs it (OWASP, CSV Injection). Apostrophes before it are
+# counted in, so that what was put in front of a text can be told from what was there.
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four: = + - @ of full width
+QUOTED = re.compile('[",;\t\r\n]')  # a semicolon separates cells where the comma separates decimals
+
 
 def csv_lines(records: Iterable[Record | StudyRecord] = (), header: bool = True, columns: Sequence[str] = COLUMNS) -> str:
     """Records as CSV with "\\n" at the end of lines; what a record has not is an empty cell.
 
-    The row of a study has the status `study` and no slice; it needs the `columns` COLUMNS + STUDY_COLUMNS.
+    A text that a spreadsheet would take for a formula, such as the file name "=1+1.png", has an apostrophe before it;
+    `text_of_cell` takes it away. The row of a study has the status `study` and no slice; it needs the `columns` COLUMNS +
+    STUDY_COLUMNS.
     """
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    if header:
-        writer.writeheader()
+    lines = [",".join(columns)] if header else []
     for record in records:
         if "study" in record:
             known = {key: value for key, value in record["study"].items() if value is not None}
@@ -118,5 +121,18 @@ def csv_lines(records: Iterable[Record | StudyRecord] = (), header: bool = True,
         tumor = record.get("tumor") or {}
         row = record | record.get("probabilities", {}) | tumor
         row |= dict(zip(("x0", "y0", "x1", "y1"), tumor.get("box", ()), strict=False))
-        writer.writerow({column: row.get(column, "") for column in columns})
-    return out.getvalue()
+        lines.append(",".join(_cell(row.get(column, "")) for column in columns))
+    return "".join(line + "\n" for line in lines)
+
+
+def text_of_cell(cell: str) -> str:
+    """The text that `csv_lines` made a cell of, once its quotes are gone."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def _cell(value: object) -> str:
+    """A number as it is, also a negative one; a text so that it stays one text. Python's own writer leaves semicolons bare."""
+    if not isinstance(value, str):
+        return str(value)
+    text = f"'{value}" if FORMULA.match(value) else value
+    return '"{}"'.format(text.replace('"', '""')) if QUOTED.search(text) else text

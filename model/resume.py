@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.batch import Source
-from model.records import COLUMNS, STUDY_COLUMNS
+from model.records import COLUMNS, STUDY_COLUMNS, text_of_cell
 
 
 class NotResumable(ValueError):
@@ -97,7 +97,7 @@ def _from_csv(data: bytes, studies: bool) -> Iterator[tuple[int, str, bool, bool
     for row in rows:
         record = dict(zip(columns, row, strict=False))
         if len(row) == len(columns):
-            yield start, record["file"], record["slice"] == "0", record["status"] == "error", record["model"]
+            yield start, text_of_cell(record["file"]), record["slice"] == "0", record["status"] == "error", record["model"]
         elif rows.line_num < len(lines):
             raise NotResumable(f"Expected {len(columns)} cells in a row. Received: {len(row)}")
         start = starts[rows.line_num]

@@ -193,6 +193,19 @@ def test_resume_makes_a_cut_file_whole(script, fake, folder, tmp_path, format):
     assert [len(call) for call in fake.calls] == [4]  # from 5.png on, for nobody knows whether it was whole
 
 
+def test_resume_knows_names_that_look_like_formulas(script, fake, tmp_path):
+    for name in ("+b.png", "=1;+1.png", "c.png"):
+        (tmp_path / name).write_bytes(picture())
+    command = [str(tmp_path), "--format", "csv", "--out", str(tmp_path / "records"), "--resume"]
+    assert script.main(command) == 0
+    whole = (tmp_path / "records").read_text()
+    assert [line.split(",0,ok")[0] for line in whole.splitlines()[1:]] == ["'+b.png", '"\'=1;+1.png"', "c.png"]
+    fake.calls.clear()
+    assert script.main(command) == 0
+    assert len(fake.calls[0]) == 1  # the last file alone, which may not be complete
+    assert (tmp_path / "records").read_text() == whole
+
+
 def test_resume_remembers_that_a_file_could_not_be_read(script, tmp_path):
     for name, data in (("a.txt", b"no image"), ("b.png", picture()), ("c.png", picture())):
         (tmp_path / name).write_bytes(data)

@@ -9,7 +9,7 @@ import pytest
 from fakes import ok, refused
 from model.labels import LABELS
 from model.prediction import error_record
-from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
+from model.records import COLUMNS, STUDY_COLUMNS, csv_lines, text_of_cell
 from model.study import Study
 
 PIXELS = np.zeros((12, 16), np.uint8)
@@ -47,6 +47,49 @@ def test_an_answer():
 )  # fmt: skip
 def test_what_is_missing_is_an_empty_cell(record, filled):
     assert row_of(record).items() >= filled.items()
+
+
+FORMULAS = {
+    "=1+1": "'=1+1",
+    "+1": "'+1",
+    "-1": "'-1",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\t=1": "'\t=1",
+    "\r=1": "'\r=1",
+    "\n=1": "'\n=1",
+    "\uff1d1+1": "'\uff1d1+1",
+    "'=1": "''=1",  # so that what is read back is told from =1
+    '=HYPERLINK("http://a","b").png': '\'=HYPERLINK("http://a","b").png',
+    "a=1.png": "a=1.png",
+    "'a'.png": "'a'.png",
+    "'": "'",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("name", "cell"), FORMULAS.items())
+def test_no_text_is_a_formula_to_a_spreadsheet(name, cell):
+    """OWASP, CSV Injection."""
+    row = row_of(ANSWERED | {"file": name})
+    assert row == row_of(ANSWERED) | {"file": cell}
+    assert row_of(error_record("a", name, "1"))["reason"] == cell
+    assert text_of_cell(cell) == name
+
+
+def test_a_semicolon_does_not_begin_another_cell():
+    """It separates cells where the comma separates decimals, as in Spain."""
+    text = csv_lines([ANSWERED | {"file": "a;=1+1;.png"}], header=False)
+    assert text == '"a;=1+1;.png",' + csv_lines([ANSWERED], header=False).removeprefix("a.png,")
+
+
+def test_a_number_stays_one():
+    row = row_of(ANSWERED | {"in_distribution": -1e-09, "slice": -1})
+    assert (row["in_distribution"], row["slice"]) == ("-1e-09", "-1")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\udcff.png", 'a"b', "a\r\nb", ""])
+def test_a_name_is_read_back_as_it_was(name):
+    assert row_of(ANSWERED | {"file": name})["file"] == name
 
 
 def test_the_header_comes_once_or_not():

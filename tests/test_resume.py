@@ -29,7 +29,7 @@ SHORT_ROW = (csv_lines() + "a,b\n" + csv_lines([record("a")], header=False)).enc
 
 def lines(records, format: str, columns=COLUMNS) -> bytes:
     text = csv_lines(records, columns=columns) if format == "csv" else "".join(json.dumps(r) + "\n" for r in records)
-    return text.encode()
+    return text.encode("utf-8", "surrogateescape")
 
 
 def at(tmp_path, data: bytes) -> Path:
@@ -42,6 +42,14 @@ def at(tmp_path, data: bytes) -> Path:
 def test_nothing_is_written_yet(tmp_path, format):
     assert written(tmp_path / "none", format, "1") == Written()
     assert written(at(tmp_path, b""), format, "1") == Written()
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+@pytest.mark.parametrize("name", ["=1+1.png", "'=1+1.png", "-a", "@a;b", "\ta", "'a'", "\udcff"])
+def test_a_name_that_looks_like_a_formula_is_known_again(tmp_path, format, name):
+    found = written(at(tmp_path, lines([record(name), record("d")], format)), format, "1")
+    assert found.answered == Counter([name])
+    assert found.without_answered([Source(name, None), Source("d", None)]) == [Source("d", None)]
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
