@@ -17,7 +17,8 @@ import keras
 
 from model.training.arrays import Arrays
 from model.training.dataset import load_manifest
-from model.training.export import GATE_SLICES, with_variants
+from model.training.export import GATE_SLICES
+from model.training.familiar import evenly, with_variants
 from model.training.gates import at_size, compare, outside_arrays, pooled
 from model.training.sides import remembered
 
@@ -43,8 +44,7 @@ def main() -> int:
         name: Arrays.load(args.data, split[name], size, args.run.parent / f"arrays-{size}.npz").images
         for name in ("train", "validation", "held_out")
     }
-    step = max(1, len(arrays["train"]) // GATE_SLICES)
-    train = pooled(network, with_variants(arrays["train"][::step]))
+    train = pooled(network, with_variants(arrays["train"][evenly(split["train"], GATE_SLICES)]))
     validation = pooled(network, arrays["validation"])
     others = {kind: pooled(network, images) for kind, images in outside_arrays(args.outside, size).items()}
     others |= {"held out": pooled(network, arrays["held_out"][:: args.every])}

@@ -23,7 +23,6 @@ from model.training.export import (
     gate_facts,
     risk_threshold,
     whitening,
-    with_variants,
 )
 from model.training.network import build
 from synthetic import head, write_tree
@@ -89,16 +88,6 @@ def test_the_classifier_loads_it_and_knows_training_slices(exported):
     assert sum(answers[0].probabilities.values()) == pytest.approx(1.0)
     photo = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     assert classifier.predict([photo])[0].status == "refused"
-
-
-def test_gate_is_fitted_on_stripped_and_turned_copies_too():
-    images = np.stack([head(n)[0][:96, :96] for n in range(8)]).astype(np.uint8)
-    shown = with_variants(images)
-    assert np.array_equal(shown[:8], images)
-    assert len(shown) == 12 and shown.dtype == np.uint8
-    for original, stripped, turned in zip(images[::4], shown[8:10], shown[10:], strict=True):
-        assert any(np.array_equal(turned, np.rot90(original, quarters)) for quarters in (1, 2, 3))
-        assert not np.array_equal(stripped, original) and not np.array_equal(stripped, turned)
 
 
 def test_whitened_features_are_uncorrelated_with_unit_variance():

@@ -17,12 +17,12 @@ from model.labels import LABELS
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.training.arrays import Arrays
 from model.training.dataset import ANY_TUMOR, Item
+from model.training.familiar import evenly, with_variants
 from model.training.network import build, with_gate
-from model.training.stripping import DEPTHS, strip_skull
 
-GATE_SLICES = 2000  # of training, evenly taken from every source and class
+GATE_SLICES = 2000  # of training; their copies come on top
 FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
-GATE_SLACK = 1.2  # a new scanner's slices lie further out than those of the scanners that were seen
+GATE_SLACK = 1.4  # a new scanner's slices lie further out than those of the scanners that were seen
 MIN_DEVIATION = 0.005  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
 MASK_LEVELS = np.arange(0.5, 0.19, -0.05)  # tried from the middle down; of equals the first is taken
@@ -48,8 +48,7 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
     arrays = {
         name: Arrays.load(data, split[name], size, run.parent / f"arrays-{size}.npz") for name in ("train", "validation")
     }
-    step = max(1, len(arrays["train"].images) // GATE_SLICES)
-    train = _outputs(network, with_variants(arrays["train"].images[::step]))
+    train = _outputs(network, with_variants(arrays["train"].images[evenly(split["train"], GATE_SLICES)]))
     validation = _outputs(network, arrays["validation"].images)
     served = with_gate(network)
     kernel, bias = whitening(train["features"])
@@ -84,18 +83,6 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
     if out.resolve() == project / "model" / "model.h5":
         write_saved_model_txt(out, project / "Saved Model.txt")
     return info
-
-
-def with_variants(images: np.ndarray, every: int = 4) -> np.ndarray:
-    """The images, uint8 (n, s, s), and of each fourth a copy without its skull and one turned by a right angle.
-
-    The gate must know such slices too: research scans come stripped, and a series may lie on its side.
-    """
-    rng = np.random.default_rng(0)
-    chosen = images[::every]
-    stripped = [strip_skull(image / 255.0, rng.uniform(*DEPTHS))[0] for image in chosen]
-    turned = [np.rot90(image, quarters) for image, quarters in zip(chosen, rng.integers(1, 4, len(chosen)), strict=True)]
-    return np.concatenate([images, np.round(255 * np.stack(stripped)).astype(np.uint8), np.stack(turned)])
 
 
 def whitening(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
