@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from model.classifier import BATCH
-from model.prediction import Prediction, error_record
+from model.prediction import Prediction, error_record, unread_record
 from model.reading import LIMITS, Limits, ReadError, Scan, read
 from model.study import Study, studies
 
@@ -40,12 +40,12 @@ class Source:
 
 @dataclass
 class Answer:
-    """What came of one slice of a source, or of a source that cannot be read.
+    """What came of one slice of a source, or of a source that cannot be read or is of another modality.
 
     Attributes:
         of: how many answers its source has.
         notes: what is to be said of the whole source; its first answer has them.
-        pixels, prediction: None when it cannot be read.
+        pixels, prediction: None when there is no slice.
         scan: what the source holds, when there is a volume or series of several slices in it; else None.
         predictions: of all slices of the scan; its last answer has them, the others have none.
     """
@@ -117,7 +117,8 @@ def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
     try:
         scan = read(source.content(), limits)
     except ReadError as error:
-        return [Answer(source, record=error_record(source.name, str(error), version))]
+        took = {"read": (time.perf_counter() - started) * 1000.0}
+        return [Answer(source, record=unread_record(source.name, error, version, took))]
     except OSError as error:
         return [Answer(source, record=error_record(source.name, f"The file cannot be opened ({error.strerror}).", version))]
     share = (time.perf_counter() - started) * 1000.0 / len(scan)

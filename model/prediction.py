@@ -1,9 +1,11 @@
 """The answer for one slice, and the record of it that the scripts and the API print."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from model.formats.common import ReadError
 from model.preprocessing import Frame
 
 
@@ -78,6 +80,15 @@ class Prediction:
         else:
             record |= {"reason": self.reason, "in_distribution": round(self.in_distribution, 6)}
         return record | {"timings_ms": {k: round(v, 3) for k, v in self.timings_ms.items()}, "model": model}
+
+
+def unread_record(file: str, error: ReadError, model: str, timings_ms: Mapping[str, float] | None = None) -> dict:
+    """The record of a file without a slice to ask the network about: refused when it is of another modality, or an error."""
+    if error.status == "error":
+        return error_record(file, str(error), model)
+    timings = {stage: round(ms, 3) for stage, ms in (timings_ms or {}).items()}
+    refused = {"status": "refused", "reason": str(error), "in_distribution": 0.0, "timings_ms": timings}
+    return {"file": file, "slice": 0} | refused | {"model": model}
 
 
 def error_record(file: str, reason: str, model: str) -> dict:

@@ -23,7 +23,7 @@ from words import DISCLAIMER, INTRODUCTION, describe, guide, privacy
 from model.classifier import Classifier
 from model.labels import CLASSES, DISPLAY
 from model.overlay import overlay
-from model.prediction import error_record
+from model.prediction import unread_record
 from model.reading import LIMITS, ReadError, read
 
 SAMPLES = next(path for path in (HERE / "examples", HERE.parent / "tests" / "samples") if path.is_dir())
@@ -92,7 +92,7 @@ class Desk:
             if not 0 <= index < len(slices):
                 raise ReadError(f"Expected a slice from 1 to {len(slices)}. Received: {slice_number:g}.")
         except ReadError as error:
-            record = error_record("", str(error), self.classifier.version)
+            record = unread_record("", error, self.classifier.version)
             return None, None, describe(record), without_name(record)
         prediction = self.classifier.predict([slices[index]])[0]
         record = prediction.record("", index, self.classifier.version)

@@ -28,7 +28,7 @@ def describe(record: Mapping, notes: Iterable[str] = ()) -> str:
     """A record as an answer in words: what it is, what it means, what to do next.
 
     Args:
-        record: what `Prediction.record` or `error_record` made.
+        record: what `Prediction.record` or `unread_record` made.
         notes: what is to be said of the whole file.
     """
     told = "".join(f"<p>{escape(note)}</p>" for note in notes)

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 import zipfile
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 
 from app import create_app
 from fakes import TIMINGS, ok, pages, picture, refused
+from format_samples import dicom
 from model.explanation import render
 from model.labels import LABELS
 from model.overlay import OPACITY, overlay
@@ -60,6 +63,46 @@ def test_refuses_with_200_a_reason_and_no_label(client, fake):
     assert record["status"] == "refused"
     assert record["reason"] == "This looks like a photograph."
     assert not {"label", "probabilities", "uncertain", "tumor"} & record.keys()
+
+
+NOT_MR = "Expected an MR image. Received: CT, computed tomography."
+
+
+def ct() -> bytes:
+    return dicom(Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+
+
+def test_refuses_another_modality_with_its_name(client, fake):
+    response = send(client, API, ("a.dcm", ct()))
+    record = response.get_json()
+    assert (response.status_code, record.pop("timings_ms").keys() - {"read"}) == (200, set())
+    assert record == {
+        "file": "a.dcm", "slice": 0, "status": "refused", "reason": NOT_MR, "in_distribution": 0.0, "model": "fake-1"
+    }  # fmt: skip
+    records = send(client, API, ("a.dcm", ct()), ("letter.txt", TEXT)).get_json()["records"]
+    assert [(r["file"], r["status"]) for r in records] == [("a.dcm", "refused"), ("letter.txt", "error")]
+    assert list(records[0]["timings_ms"]) == ["read"]
+    assert fake.calls == []
+
+
+def test_another_modality_has_a_row_in_csv(client):
+    (row,) = csv.DictReader(io.StringIO(send(client, API, ("a.dcm", ct()), headers=CSV).text))
+    assert {key: value for key, value in row.items() if value} == {
+        "file": "a.dcm", "slice": "0", "status": "refused", "reason": NOT_MR, "in_distribution": "0.0", "model": "fake-1"
+    }  # fmt: skip
+
+
+def test_a_page_says_that_another_modality_is_not_read(client):
+    response = send(client, "/", ("a.dcm", ct()))
+    assert response.status_code == 415
+    assert "This kind of file is not read" in response.text and NOT_MR in response.text
+    downloads = send(client, "/", ("a.dcm", ct()), ("a.png", PNG)).text
+    assert "a.dcm,0,refused," in b64decode(re.search(r'href="data:text/csv;[^,]*,([^"]*)"', downloads)[1]).decode()
+
+
+@pytest.mark.parametrize("url", [OVERLAY, MASK])
+def test_another_modality_has_no_picture(client, url):
+    assert error_of(send(client, url, ("a.dcm", ct()))) == (415, "not_mr", NOT_MR)
 
 
 def test_gives_records_for_several_files(client, fake):

@@ -16,7 +16,8 @@ from app import create_app
 from fakes import FakeClassifier, ok, pages, picture, refused
 from model.labels import LABELS
 from model.overlay import OPACITY
-from model.prediction import error_record
+from model.prediction import error_record, unread_record
+from model.reading import NotMR
 from model.records import Answered, Refused, Unreadable
 from web.errors import CODES
 from web.openapi import schema_of
@@ -144,6 +145,7 @@ def record_of(answer) -> dict:
     [
         (record_of(ok(tumor=True)), Answered),
         (record_of(refused()), Refused),
+        (unread_record("a.dcm", NotMR("Expected an MR image."), "1"), Refused),
         (error_record("a.png", "unreadable", "1"), Unreadable),
     ],
 )

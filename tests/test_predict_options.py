@@ -14,7 +14,7 @@ import pytest
 
 import spheres
 from fakes import ok, pages, picture, refused
-from format_samples import nifti, zipped
+from format_samples import dicom, nifti, zipped
 from model.overlay import mask_png, overlay
 from model.reading import read
 from model.records import csv_lines
@@ -54,6 +54,28 @@ def test_a_refused_slice_has_no_pictures(script, fake, folder, tmp_path):
     fake.answer = refused()
     script.main([str(folder), "--overlay", str(tmp_path / "overlays"), "--masks", str(tmp_path / "masks")])
     assert not (tmp_path / "overlays").exists() and not (tmp_path / "masks").exists()
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "table"])
+def test_another_modality_is_refused(script, fake, tmp_path, capsys, format):
+    """It can be read, and is no brain MRI slice: no failure."""
+    (tmp_path / "0.png").write_bytes(picture())
+    (tmp_path / "1.dcm").write_bytes(dicom(Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2"))
+    (tmp_path / "2.zip").write_bytes(zipped({"a.dcm": dicom(Modality="SR", SOPClassUID="1.2")}))
+    masks = tmp_path.parent / "masks"
+    arguments = ["--format", format, "--studies", "--masks", str(masks), "--overlay", str(masks), "--volume-masks", "seg"]
+    assert script.main([str(tmp_path), *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()[format != "jsonl" :]
+    assert len(lines) == 3 and all("refused" in line for line in lines[1:])
+    assert "Expected an MR image. Received: CT, computed tomography." in lines[1]
+    reason = "The file in the ZIP cannot be read. Expected an MR image. Received: SR, a structured report."
+    assert reason in lines[2]
+    if format == "jsonl":
+        record = json.loads(lines[2])
+        assert record.pop("timings_ms")["read"] > 0
+        assert record == {
+            "file": "2.zip", "slice": 0, "status": "refused", "reason": reason, "in_distribution": 0.0, "model": "fake-1"
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize("jobs", ["1", "4"])

@@ -8,7 +8,8 @@ import pytest
 
 from model.explanation import region
 from model.labels import LABELS
-from model.prediction import Prediction, TumorRegion, error_record
+from model.prediction import Prediction, TumorRegion, error_record, unread_record
+from model.reading import NotMR, ReadError
 
 MASK = np.zeros((10, 20), bool)
 PROBABILITIES = {"glioma": 0.91, "meningioma": 0.05, "notumor": 0.02, "pituitary": 0.02}
@@ -124,6 +125,23 @@ def test_error_record():
     }
     assert record == expected
     assert list(record) == list(expected)
+
+
+def test_another_modality_is_refused_and_what_is_damaged_is_an_error():
+    reason = "Expected an MR image. Received: CT, computed tomography."
+    record = unread_record("a.dcm", NotMR(reason), "1.0", {"read": 1.23456})
+    assert json.dumps(record) == json.dumps(
+        {
+            "file": "a.dcm",
+            "slice": 0,
+            "status": "refused",
+            "reason": reason,
+            "in_distribution": 0.0,
+            "timings_ms": {"read": 1.235},
+            "model": "1.0",
+        }
+    )
+    assert unread_record("a.png", ReadError("Cut short."), "1.0", {"read": 1}) == error_record("a.png", "Cut short.", "1.0")
 
 
 def test_predictions_share_no_timings():

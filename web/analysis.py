@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from model.classifier import BATCH
-from model.prediction import Prediction, error_record
+from model.prediction import Prediction, unread_record
 from model.reading import LIMITS, Limits, ReadError, Scan, Series, read
 from model.study import Study, studies
 
@@ -16,7 +16,7 @@ Progress = Callable[[int, int], None]  # called with how many slices are answere
 
 @dataclass
 class Answer:
-    """What came of one slice of a file, or of a file that could not be read (then there is an `error`).
+    """What came of one slice of a file, or of a file that gave none (then there is an `error`).
 
     Attributes:
         file: the client's name for it: echoed back, never used as a path, never logged.
@@ -41,7 +41,7 @@ class Answer:
 
     def record(self, version: str) -> dict:
         if self.error:
-            return error_record(self.file, str(self.error), version)
+            return unread_record(self.file, self.error, version, self.timings_ms)
         timings = {stage: round(ms, 3) for stage, ms in self.timings_ms.items()}
         record = self.prediction.record(self.file, self.slice, version) | {"timings_ms": timings}
         return record | {"notes": list(self.notes)} if self.notes else record
@@ -104,10 +104,12 @@ def analyze(
     """
     answers, scans = [], []
     for number, (name, data) in enumerate(files):
+        start = time.perf_counter()
         try:
             scan, slices = open_file(name, data, limits)
         except ReadError as error:
-            answers.append(Answer(name, error=error, upload=number))
+            took = {"read": milliseconds_since(start)}
+            answers.append(Answer(name, error=error, upload=number, timings_ms=took))
             continue
         for slice in slices:
             slice.upload = number

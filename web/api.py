@@ -8,14 +8,15 @@ from model.exports import FORMATS as VOLUME_FORMATS
 from model.labels import LABELS
 from model.overlay import OPACITY, mask_png
 from model.overlay import overlay as draw_overlay
-from model.reading import FORMATS
+from model.reading import FORMATS, NotMR
 from model.records import Label, Record, StudyRecord, csv_lines
 from web import openapi
+from web.analysis import Analysis, Answer
 from web.errors import RequestError
 from web.masks import file_name, mask_volume
 from web.openapi import answers
 from web.parameters import Parameter, parse
-from web.uploads import answer_upload, draw_slice
+from web.uploads import answer_upload, draw_slice, uploaded_file
 
 JSON, CSV, PNG = "application/json", "text/csv", "image/png"
 MASK_TYPES = {"png": PNG} | {name: format.media_type for name, format in VOLUME_FORMATS.items()}
@@ -82,11 +83,12 @@ def predict() -> Response:
     One file with one slice gives its record itself. Several files or slices give `{"records": [...], "studies": [...]}` in
     the order sent: a record of each slice, and one of each volume or series of more than one slice. A file among several
     that cannot be read gets a record with the status `error`. When not one file can be read, the request fails with the
-    first one's error. With `Accept: text/csv` the records of the slices come as CSV, always with a header.
+    first one's error. DICOM of another modality than MR is no such file: its record has the status `refused`. With
+    `Accept: text/csv` the records of the slices come as CSV, always with a header.
     """
     wanted = accepted(JSON, CSV)
-    analysis = answer_upload()
-    if all(answer.error for answer in analysis):
+    analysis = answered()
+    if all(answer.error and answer.error.status == "error" for answer in analysis):
         raise analysis[0].error
     records = [answer.record(version()) for answer in analysis]
     if wanted == CSV:
@@ -94,6 +96,14 @@ def predict() -> Response:
     if len(records) == 1:
         return jsonify(records[0])
     return jsonify(records=records, studies=[study.record(version()) for study in analysis.studies])
+
+
+def answered() -> Analysis:
+    """The request's files. Of another modality than MR is an answer also of the only file, which is an error to a page."""
+    try:
+        return answer_upload()
+    except NotMR as error:
+        return Analysis([Answer(uploaded_file().filename, error=error)], [])
 
 
 @api.post("/api/v1/overlay")

@@ -17,7 +17,10 @@ CODES = {
     },
     406: {"not_acceptable": "`Accept` asks for what this address does not give"},
     413: {"too_large": "more bytes, pixels or slices than is allowed", "too_many_files": "more files than is allowed"},
-    415: {"unsupported_format": "not a format that is read", "not_mr": "DICOM of another modality than MR"},
+    415: {
+        "unsupported_format": "not a format that is read",
+        "not_mr": "no picture, because it is DICOM of another modality than MR",
+    },
     422: {
         "unreadable": "of a format that is read, but damaged",
         "refused": "no picture, because the image is not taken for a brain MRI slice",

@@ -12,9 +12,15 @@ SMALL = 16 * 2**20  # bytes; what unpacks to less is no bomb, whatever its ratio
 
 
 class ReadError(ValueError):
-    """What came cannot become a slice; the message says what was expected and what came."""
+    """What came cannot become a slice; the message says what was expected and what came.
+
+    Attributes:
+        code: for programs.
+        status: of the record: "error", or "refused" for what can be read and is no brain MRI slice.
+    """
 
     code = "unreadable"
+    status = "error"
 
 
 class OverLimit(ReadError):
@@ -28,9 +34,10 @@ class UnsupportedFormat(ReadError):
 
 
 class NotMR(UnsupportedFormat):
-    """A DICOM image of another modality."""
+    """A DICOM file of another modality: nothing is wrong with it, but it is no brain MRI slice."""
 
     code = "not_mr"
+    status = "refused"
 
 
 class EmptyFile(ReadError):
