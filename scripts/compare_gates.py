@@ -19,8 +19,9 @@ from model.training.arrays import Arrays
 from model.training.dataset import load_manifest
 from model.training.export import GATE_SLICES
 from model.training.familiar import evenly, with_variants
-from model.training.gates import at_size, compare, outside_arrays, pooled
+from model.training.gates import compare, outside_arrays, pooled
 from model.training.sides import remembered
+from model.training.sizes import at_size
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ from PIL import Image
 from model.training.gates import (
     LAYERS,
     POOLINGS,
-    at_size,
     compare,
     energy,
     joined,
@@ -103,14 +102,3 @@ def test_deviation_is_half_the_mean_absolute_deviation():
     )
     expected = np.abs(maps - maps.mean(axis=(1, 2), keepdims=True)).mean(axis=(1, 2)) / 2
     assert pooled(network, x)["block3_conv3 deviation"] == pytest.approx(expected, rel=1e-3, abs=1e-6)
-
-
-def test_network_at_another_size_has_the_same_weights():
-    keras.utils.set_random_seed(2)
-    network = build(64, None)
-    image = head(1)[0].astype(np.float32)[None, :64, :64, None].repeat(3, axis=-1) / 255
-    larger = at_size(network, 96)
-    assert larger.input_shape == (None, 96, 96, 3)
-    same = at_size(larger, 64)
-    for name, expected in network.predict_on_batch(image).items():
-        assert np.asarray(same.predict_on_batch(image)[name]) == pytest.approx(np.asarray(expected), abs=1e-5), name

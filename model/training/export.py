@@ -48,8 +48,8 @@ def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: 
     arrays = {
         name: Arrays.load(data, split[name], size, run.parent / f"arrays-{size}.npz") for name in ("train", "validation")
     }
-    train = _outputs(network, with_variants(arrays["train"].images[evenly(split["train"], GATE_SLICES)]))
-    validation = _outputs(network, arrays["validation"].images)
+    train = outputs(network, with_variants(arrays["train"].images[evenly(split["train"], GATE_SLICES)]))
+    validation = outputs(network, arrays["validation"].images)
     served = with_gate(network)
     kernel, bias = whitening(train["features"])
     served.get_layer("gate").set_weights([_half(kernel), bias])
@@ -124,7 +124,12 @@ def risk_threshold(probabilities: np.ndarray, truth: np.ndarray, risk: float) ->
 
 
 def fit_mask_level(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray) -> float:
-    """The probability above which a place counts as tumor: that with the highest mean Dice over slices with a tumor.
+    """The probability above which a place counts as tumor: that with the highest `mean_dice`, 0.5 where there is no tumor."""
+    return round(float(max(MASK_LEVELS, key=lambda level: mean_dice(predicted, masks, has_mask, level))), 2)
+
+
+def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, level: float) -> float:
+    """Dice of what is predicted above a level, mean over the slices with a tumor; 0 where there is none.
 
     Args:
         predicted: float (n, m, m) in [0, 1].
@@ -135,14 +140,9 @@ def fit_mask_level(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarra
     truth = masks.reshape(n, side, 2, side, 2).mean(axis=(2, 4)) > 127.5
     used = has_mask & truth.any(axis=(1, 2))
     if not used.any():
-        return 0.5
-    truth, predicted = truth[used], predicted[used]
-
-    def dice(level: float) -> float:
-        mask = predicted > level
-        return (2 * (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))).mean()
-
-    return round(float(max(MASK_LEVELS, key=dice)), 2)
+        return 0.0
+    truth, mask = truth[used], predicted[used] > level
+    return float((2 * (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))).mean())
 
 
 def save_half(network: keras.Model, path: Path) -> None:
@@ -178,12 +178,13 @@ def _half(weights: np.ndarray) -> np.ndarray:
     return weights.astype(np.float16).astype(np.float32)
 
 
-def _outputs(network: keras.Model, images: np.ndarray, batch: int = 32) -> dict[str, np.ndarray]:
+def outputs(network: keras.Model, images: np.ndarray, batch: int = 32) -> dict[str, np.ndarray]:
+    """`probabilities`, `features` and `mask` of uint8 (n, s, s) slices, see `network.build`."""
     parts = []
     for start in range(0, len(images), batch):
         x = images[start : start + batch, ..., None].astype(np.float32).repeat(3, axis=-1) / 255.0
-        outputs = network.predict_on_batch(x)
-        parts.append({k: outputs[k] for k in ("probabilities", "features", "mask")})
+        given = network.predict_on_batch(x)
+        parts.append({k: given[k] for k in ("probabilities", "features", "mask")})
     return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 

@@ -17,7 +17,6 @@ from model.preprocessing import preprocess, to_grey
 from model.reading import ReadError, read
 from model.training.dataset import SUFFIXES
 from model.training.export import FALSE_REFUSALS, GATE_SLACK, MIN_DEVIATION, whitening
-from model.training.network import build
 
 LAYERS = ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
 POOLINGS = ("mean", "deviation")
@@ -46,15 +45,6 @@ def pooled(network: keras.Model, images: np.ndarray, batch: int = 32) -> Feature
         for start in range(0, len(images), batch)
     ]
     return {name: np.concatenate([np.asarray(part[name], np.float32) for part in parts]) for name in outputs}
-
-
-def at_size(network: keras.Model, size: int) -> keras.Model:
-    """The network with the same weights for another input side in pixels: a gate is compared at the size that is served."""
-    resized = build(size, None)
-    for layer in resized.layers:
-        if layer.weights:
-            layer.set_weights(network.get_layer(layer.name).get_weights())
-    return resized
 
 
 def gates(train: Features) -> dict[str, Score]:
