@@ -34,6 +34,9 @@ def main() -> int:
     parser.add_argument("--branch", type=Path, metavar="RUN", help="go on from that run's weights after its stage 'base'")
     parser.add_argument("--epochs", type=int, nargs="+", help="of each stage, in order")
     parser.add_argument("--sizes", type=int, nargs="+", help="input sides of each stage in pixels, in order")
+    parser.add_argument(
+        "--serve", type=int, metavar="SIDE", help="input side of the model.h5 in pixels, if another than trained"
+    )
     parser.add_argument("--limit", type=int, help="use so many slices, one epoch a stage: a smoke run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--precision", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16")
@@ -78,7 +81,7 @@ def main() -> int:
         "history": (history(args.branch) if args.branch else []) + history(args.run),
         "weights": "imagenet" if args.weights == "imagenet" else Path(args.weights).name,
     }
-    export(trained, args.data, split, args.run, args.out, facts)
+    export(trained, args.data, split, args.run, args.out, facts, args.serve)
     return 0
 
 

@@ -56,6 +56,19 @@ def test_model_json_describes_the_file_beside_it(exported):
     assert sorted(p.name for p in folder.iterdir()) == ["model.h5", "model.json"]
 
 
+def test_the_side_that_is_served_may_be_another_than_that_of_training(exported):
+    folder, _, full, split = exported
+    trained = keras.Model(full.input, {k: full.output[k] for k in ("probabilities", "mask")})
+    out = folder.parent / "larger" / "model.h5"
+    info = export(trained, folder.parent / "data", split, folder.parent, out, {"protocol": "official"}, size=80)
+    assert info["input_size"] == 80
+    for layer in ("block3_conv2", "evidence"):
+        served = keras.saving.load_model(out, compile=False).get_layer(layer).get_weights()
+        for ours, theirs in zip(served, full.get_layer(layer).get_weights(), strict=True):
+            assert np.array_equal(ours, theirs.astype(np.float16).astype(np.float32))
+    assert Classifier.load(out).predict([head(3)[0]])[0].status in ("ok", "refused")
+
+
 def test_the_file_says_nothing_that_only_the_newest_keras_understands(exported):
     with h5py.File(exported[0] / "model.h5") as file:
         config = file.attrs["model_config"]

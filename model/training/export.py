@@ -30,16 +30,19 @@ ACCEPTED_RISK = 0.02  # share of wrong answers among those not called uncertain,
 FORMAT_VERSION = "1"
 
 
-def export(trained: keras.Model, data: Path, split: dict[str, list[Item]], run: Path, out: Path, facts: dict) -> dict:
+def export(
+    trained: keras.Model, data: Path, split: dict[str, list[Item]], run: Path, out: Path, facts: dict, size: int | None = None
+) -> dict:
     """Write `out` (model.h5), model.json beside it and, in a project, its Saved Model.txt; returns model.json's content.
 
     Args:
         trained: what `fit` returned.
         data, split, run: as `fit` was given them.
         facts: what the run did, kept in model.json under `training`.
+        size: the input's side in pixels; that of the training, if not given. The gate and the rest are fitted at this size.
     """
     keras.config.set_dtype_policy("float32")
-    size = trained.input_shape[1]
+    size = size or trained.input_shape[1]
     network = build(size, None)
     for layer in network.layers:
         if layer.weights:
