@@ -21,7 +21,7 @@ from web.content import content
 from web.errors import as_request_error
 from web.messages import said
 from web.pages import LINES, error_line, pages, wants_lines
-from web.uploads import Turns
+from web.uploads import Turns, ask_for_room
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -61,6 +61,7 @@ def create_app(config: Mapping | None = None, classifier=None) -> Flask:
     app.jinja_env.globals.update(formats=FORMATS, model=classifier.info)
     language.init_app(app)
     app.jinja_env.filters["said"] = said
+    app.before_request(ask_for_room)
     app.after_request(add_headers)
     app.register_error_handler(Exception, answer_error)
     app.register_blueprint(pages)

@@ -27,7 +27,7 @@ CODES = {
         "no_volume": "no mask as NIfTI or DICOM SEG, because the file lacks what that format needs",
     },
     500: {"internal_error": "a fault of this program"},
-    503: {"busy": "too many requests are waiting; try again after the seconds in `Retry-After`"},
+    503: {"busy": "too many requests or bytes are waiting; try again after the seconds in `Retry-After`"},
 }
 TITLES = {
     400: "No image to analyze",

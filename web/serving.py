@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
+from weakref import WeakSet
 
 import waitress
 from flask import Flask
@@ -17,41 +19,75 @@ M_ARENA_MAX, ARENAS = -8, 2  # of glibc's mallopt
 NEVER = 2**62  # answers carry the picture; waitress would put large ones into temporary files
 
 
-class Body:
-    """A request's body in memory. It counts every byte, but keeps none once there are more than `limit`.
+class NotHeld(io.BytesIO):
+    """Stands, empty, for a body that there was no room for; the app asks a client to come back that sent one."""
 
-    Waitress spools large bodies to temporary files. A scan must not touch the disk, and a body past the limit is
-    refused by the app whatever it holds.
+
+class Room:
+    """How many bytes all bodies may hold at one time, those of requests that wait for their turn too.
+
+    Only the thread that receives asks for room, and a body counts no longer than it exists: there is nothing to lock, and
+    nothing that a client which goes away could leave behind.
     """
 
     def __init__(self, limit: int):
         self.limit = limit
-        self.size = 0
+        self.bodies: WeakSet[Body] = WeakSet()
+
+    @classmethod
+    def of(cls, config: Mapping) -> "Room":
+        """As the settings have it, but for one whole request at least: else the largest would be put off for ever."""
+        return cls(max(config["MAX_HELD_BYTES"], config["MAX_CONTENT_LENGTH"]))
+
+    def left(self) -> int:
+        return self.limit - sum(body.held for body in self.bodies)
+
+
+class Body:
+    """A request's body in memory. It counts every byte, but holds none once there are more than `limit` or than is room for.
+
+    Waitress spools large bodies to temporary files. A scan must not touch the disk, and a body past the limit is
+    refused by the app whatever it holds.
+
+    Attributes:
+        size: bytes that came.
+        held: bytes that are in memory.
+    """
+
+    def __init__(self, limit: int, room: Room):
+        self.limit, self.room = limit, room
+        self.size = self.held = 0
         self.file = io.BytesIO()
+        room.bodies.add(self)
 
     def __len__(self) -> int:
         return self.size
 
     def append(self, data: bytes) -> None:
+        whole = self.held == self.size
         self.size += len(data)
-        if self.size <= self.limit:
+        if whole and self.size <= self.limit and len(data) <= self.room.left():
             self.file.write(data)
-        elif self.file.getbuffer().nbytes:
-            self.file = io.BytesIO()
+            self.held = self.size
+        elif self.held:
+            self.file, self.held = io.BytesIO(), 0
 
     def getfile(self) -> io.BytesIO:
+        if self.held < self.size <= self.limit:
+            return NotHeld()
         self.file.seek(0)
         return self.file
 
     def close(self) -> None:
         self.file.close()
+        self.held = 0
 
 
 class Parser(HTTPRequestParser):
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         if self.body_rcv is not None:
-            self.body_rcv.buf = Body(self.adj.inbuf_overflow)
+            self.body_rcv.buf = Body(self.adj.inbuf_overflow, self.adj.room)
 
 
 class Channel(HTTPChannel):
@@ -104,4 +140,5 @@ def serve(app: Flask, listener: socket.socket) -> None:
         channel_request_lookahead=1,  # so that web/pages.py hears of a client that went away
     )
     server.channel_class = Channel
+    server.adj.room = Room.of(app.config)
     server.run()

@@ -23,6 +23,7 @@ SETTINGS = (
     Setting("EARLYMED_ENGINE", "auto", "What runs the network; `auto`: the fastest with the same answers.", choices=ENGINES),
     Setting("EARLYMED_THREADS", 0, "Threads of one inference; 0 takes one per core."),
     Setting("MAX_CONTENT_LENGTH", 96 * 2**20, "Bytes that one request may hold, all its files together.", minimum=1),
+    Setting("MAX_HELD_BYTES", 256 * 2**20, "Bytes of all the requests that are received or wait at one time.", minimum=1),
     Setting("MAX_FILES", 32, "Files that one request may hold.", minimum=1),
     Setting("MAX_PIXELS", LIMITS.max_pixels, "Pixels of all the slices of one request.", minimum=1),
     Setting("MAX_SLICES", LIMITS.max_slices, "Slices of one request, all its files together.", minimum=1),

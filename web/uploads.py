@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage
 from web.analysis import Analysis, Answer, analyze, ask, describe_timings, milliseconds_since, read_slices
 from web.errors import RequestError
 from web.following import follow
+from web.serving import NotHeld
 
 log = logging.getLogger("earlymed")
 
@@ -32,13 +33,26 @@ class Turns:
             RequestError: as many as may are waiting already.
         """
         if not self.places.acquire(blocking=False):
-            message = f"Too many images are being analyzed. Please try again in {self.retry_after} seconds."
-            raise RequestError(503, "busy", message, {"Retry-After": str(self.retry_after)})
+            raise busy("Too many images are being analyzed.", self.retry_after)
         try:
             with self.desks:
                 yield
         finally:
             self.places.release()
+
+
+def ask_for_room() -> None:
+    """Before a request is answered.
+
+    Raises:
+        RequestError: its body was not kept, because too much is held already.
+    """
+    if isinstance(request.environ.get("wsgi.input"), NotHeld):
+        raise busy("More is being sent at once than is held in memory.", current_app.config["RETRY_AFTER"])
+
+
+def busy(why: str, seconds: int) -> RequestError:
+    return RequestError(503, "busy", f"{why} Please try again in {seconds} seconds.", {"Retry-After": str(seconds)})
 
 
 def uploaded_files() -> list[FileStorage]:
