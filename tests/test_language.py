@@ -300,7 +300,19 @@ def test_every_reason_of_the_gate_has_a_template(app, name):
         assert reason and "lang" not in said(reason)
 
 
-@pytest.mark.parametrize("data", [b"", b"Dear doctor", b"\x89PNG\r\n\x1a\n", b"%PDF-1.7"], ids=["empty", "text", "cut", "pdf"])
+READ_ERRORS = {
+    "empty": b"",
+    "text": b"Dear doctor",
+    "pdf": b"%PDF-1.7",
+    "cut PNG": b"\x89PNG\r\n\x1a\n",
+    "cut NIfTI": format_samples.nifti()[:-1],
+    "cut DICOM": format_samples.dicom(Rows=400),
+    "cut ZIP": format_samples.zipped({"a.png": PNG})[:-30],
+    "cut gzip": format_samples.gzipped(format_samples.nifti())[:-9],
+}
+
+
+@pytest.mark.parametrize("data", READ_ERRORS.values(), ids=READ_ERRORS)
 def test_common_read_errors_have_a_template(app, data):
     with pytest.raises(ReadError) as caught:
         read(data, LIMITS)

@@ -17,7 +17,7 @@ from app import create_app
 from fakes import ok, picture, refused
 from model.classifier import BATCH
 from test_pages import nifti
-from uploads import BAD_UPLOADS, PNG, TEXT, send
+from uploads import BAD_UPLOADS, PNG, TEXT, on_the_page, send
 from web.following import Stopped, follow
 from web.pages import LINES
 
@@ -129,7 +129,7 @@ def test_several_items_are_told_apart(client, fake):
 def test_an_error_is_a_line(client, fake, files, status, code, message):
     response = send(client, "/", *files, headers=ACCEPT)
     error = lines(response)[-1]["error"]
-    assert (error["status"], error["code"], error["message"]) == (status, code, message)
+    assert (error["status"], error["code"], error["message"]) == (status, code, on_the_page(message))
     assert response.status_code in (200, status)  # 200 once the work has begun
     assert response.status_code == status or lines(response)[0] == {"done": 0, "of": 0}
 

@@ -114,7 +114,7 @@ def test_a_segmented_palette_is_refused():
         ),
         ({"Rows": 0}, ReadError, "The DICOM file is damaged: its image has no size."),
         ({"Rows": None}, ReadError, "The DICOM file is damaged: its image has no size."),
-        ({"Rows": 400}, ReadError, "The DICOM file is damaged or cut short (ValueError)."),
+        ({"Rows": 400}, ReadError, "Expected a whole DICOM file. Received: one that is damaged or cut short."),
     ],
 )  # fmt: skip
 def test_what_is_no_mr_image_is_refused_with_its_reason(values, kind, message):

@@ -159,7 +159,7 @@ def test_numbers_beyond_float32_are_not_finite():
         (
             nifti()[:-1],
             ReadError,
-            "The NIfTI file is damaged or cut short: it holds fewer voxels than its header says.",
+            "Expected a whole NIfTI file. Received: fewer voxels than its header says.",
         ),
         (
             nifti()[:300],

@@ -37,6 +37,7 @@ TEMPLATES = (
     N_("A fault of this program kept the image from being analyzed."),
     N_("There is nothing at this address."),
     N_("No file was chosen."),
+    N_("Please choose a file first, or try one of the samples."),
     N_("Expected an image in the form field “file”."),
     N_("Too many images are being analyzed."),
     N_("Please try again in %(seconds)s seconds."),
@@ -80,11 +81,15 @@ TEMPLATES = (
     N_("Received: %(count)s."),
     N_("Please save its pictures as PNG."),
     N_("Please export it as single slices."),
-    N_("The %(format)s image is damaged or cut short (%(error)s)."),
-    N_("The %(format)s file is damaged or cut short (%(error)s)."),
+    N_("Expected a whole %(format)s image."),
+    N_("Expected a whole %(format)s file."),
+    N_("Expected a whole file in the ZIP."),
+    N_("Received: one that is damaged or cut short."),
+    N_("Received: fewer voxels than its header says."),
     N_("The file in the ZIP cannot be read."),
     N_("None of the %(count)s files in the ZIP can be read."),
     N_("The DICOM file is damaged: its image has no size."),
+    N_("The DICOM file is damaged: its compressed image has another size than its header says."),
     # stages
     N_("read"),
     N_("preprocess"),
@@ -108,7 +113,6 @@ KINDS = {
     "other": r"[\d x]+",
     "share": r"\d+%",
     "format": r"[\w ]+?",
-    "error": r"\w+",
 }
 NUMBERS = ("count", "seconds", "share")
 SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z\d])")
@@ -125,11 +129,10 @@ def pattern(template: str) -> re.Pattern:
 PATTERNS = tuple((template, pattern(template)) for template in TEMPLATES)
 
 
-def said(message: object) -> Markup:
-    """A message in the reader's language, ready for a page."""
-    if language() == "en":
-        return escape(message)
-    return Markup(" ").join(map(sentence_said, SENTENCES.split(str(message))))
+def said(message: object, most: int | None = None) -> Markup:
+    """A message in the reader's language, ready for a page; `most` of its sentences where there is little room."""
+    sentences = SENTENCES.split(str(message))[:most]
+    return Markup(" ").join(map(escape if language() == "en" else sentence_said, sentences))
 
 
 def sentence_said(sentence: str) -> Markup:

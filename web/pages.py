@@ -13,7 +13,7 @@ from model.labels import CLASSES, LABELS
 from model.records import csv_lines
 from web import pictures
 from web.analysis import Analysis
-from web.errors import as_request_error
+from web.errors import RequestError, as_request_error
 from web.items import Item, items
 from web.messages import said
 from web.pictures import as_uri
@@ -52,11 +52,21 @@ def wants_lines() -> bool:
 
 
 def page_files() -> list[tuple[str, bytes]]:
-    """(name, bytes) of the files sent, or of the sample that was picked."""
+    """(name, bytes) of the files sent, or of the sample that was picked.
+
+    Raises:
+        RequestError: none came, told to a person, who knows nothing of form fields; or too many.
+    """
     sample = request.form.get("sample")
     if sample in SAMPLES and not request.files:
         return [(SAMPLES[sample], (SAMPLE_FOLDER / SAMPLES[sample]).read_bytes())]
-    return named_files()
+    try:
+        return named_files()
+    except RequestError as error:
+        if error.code != "no_file":
+            raise
+        message = "No file was chosen. Please choose a file first, or try one of the samples."
+        raise RequestError(error.status, error.code, message) from None
 
 
 def started(lines: Generator[str, None, None]) -> Iterator[str]:

@@ -38,8 +38,8 @@ def read(data: bytes, budget: Budget) -> Scan:
         scans, dicoms, notes, failures = _collect(data, budget)
     except ReadError:
         raise
-    except Exception as error:  # zipfile raises more than BadZipFile for a directory that makes no sense
-        raise damaged("The ZIP file", error) from None
+    except Exception:  # zipfile raises more than BadZipFile for a directory that makes no sense
+        raise damaged("ZIP file") from None
     if dicoms:
         pictures = [name for name, scan in scans if scan.format != "NIfTI"]
         scans = [(name, scan) for name, scan in scans if scan.format == "NIfTI"]
@@ -141,8 +141,8 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) ->
             while part := stream.read(CHUNK):
                 budget.unpack(len(part))
                 parts.append(part)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise damaged("The file in the ZIP", error) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        raise damaged("file in the ZIP") from None
     return b"".join(parts)
 
 

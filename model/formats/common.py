@@ -46,9 +46,9 @@ class EmptyFile(ReadError):
     code = "empty_file"
 
 
-def damaged(what: str, error: Exception) -> ReadError:
-    """What a library raised, without its words: they may quote the file, and a file may hold a patient's name."""
-    return ReadError(f"{what} is damaged or cut short ({type(error).__name__}).")
+def damaged(what: str) -> ReadError:
+    """For whatever a library raised, without its words: they may quote the file, and a file may hold a patient's name."""
+    return ReadError(f"Expected a whole {what}. Received: one that is damaged or cut short.")
 
 
 @dataclass(frozen=True)

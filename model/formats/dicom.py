@@ -99,8 +99,8 @@ def read_slices(data: bytes, budget: Budget, name: str = "") -> tuple[list[Dicom
             return list(_frames(ds, budget, name)), notes
     except ReadError:
         raise
-    except Exception as error:  # pydicom decodes values when they are asked for, and raises whatever they lead it into
-        raise damaged("The DICOM file", error) from None
+    except Exception:  # pydicom decodes values when they are asked for, and raises whatever they lead it into
+        raise damaged("DICOM file") from None
 
 
 def parse(data: bytes, budget: Budget) -> Dataset:

@@ -52,8 +52,8 @@ def read(data: bytes, budget: Budget) -> Scan:
         return _read(data, budget)
     except ReadError:
         raise
-    except Exception as error:  # nibabel and NumPy raise whatever a broken header leads them into
-        raise damaged("The NIfTI file", error) from None
+    except Exception:  # nibabel and NumPy raise whatever a broken header leads them into
+        raise damaged("NIfTI file") from None
 
 
 def _read(data: bytes, budget: Budget) -> Scan:
@@ -112,7 +112,7 @@ def _volume(data: bytes, header, shape: tuple[int, int, int]) -> np.ndarray:
         raise UnsupportedFormat(f"Expected a NIfTI volume of one number per voxel. Received: {kind}.")
     offset, count = int(header["vox_offset"]), int(np.prod(shape))
     if offset < len(header.binaryblock) or offset + count * dtype.itemsize > len(data):
-        raise ReadError("The NIfTI file is damaged or cut short: it holds fewer voxels than its header says.")
+        raise ReadError("Expected a whole NIfTI file. Received: fewer voxels than its header says.")
     return np.frombuffer(data, dtype, count, offset).reshape(shape, order="F")
 
 

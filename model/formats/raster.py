@@ -28,8 +28,8 @@ def read(data: bytes, format: str, budget: Budget) -> Scan:
         raise OverLimit(f"Expected at most {budget.limits.max_pixels:,} pixels. Received: many more.") from None
     except ReadError:
         raise
-    except Exception as error:  # Pillow's plugins raise whatever a broken file leads them into
-        raise damaged(f"The {format} image", error) from None
+    except Exception:  # Pillow's plugins raise whatever a broken file leads them into
+        raise damaged(f"{format} image") from None
 
 
 def _read(data: bytes, format: str, budget: Budget) -> Scan:

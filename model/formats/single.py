@@ -44,5 +44,5 @@ def open_gzip(data: bytes, budget: Budget) -> bytes:
         return inflate(data, 31, budget)
     except ReadError:
         raise
-    except (zlib.error, EOFError) as error:
-        raise damaged("The gzip file", error) from None
+    except (zlib.error, EOFError):
+        raise damaged("gzip file") from None
