@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,33 @@ def test_figures_change_with_model_json():
     html = client_with(changed(testing=testing)).get("/model-card").text
     assert "82 of 328" in html and "12.5% to 50.0%" in html
     assert f"{INFO['figures']['testing']['accuracy']['hits']:,} of" not in text_of(html).split("Each class")[0]
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "of its 54,321 testing images have a twin among the training images"),
+        ("es", "de sus 54.321 imágenes de prueba tienen una gemela entre las de entrenamiento"),
+    ],
+)
+def test_the_number_of_testing_slices_is_that_of_model_json(language, sentence):
+    info = changed(testing=INFO["figures"]["testing"] | {"slices": 54321})
+    html = client_with(info).get("/model-card", headers={"Accept-Language": language}).text
+    assert sentence in text_of(html)
+
+
+def test_studies_are_called_unmeasured_only_while_they_are():
+    said = "Whole studies have not been measured"
+    assert said in client_with(changed()).get("/model-card").text
+    assert said not in client_with(changed(studies={"model": INFO["version"]})).get("/model-card").text
+
+
+def test_no_text_of_the_page_holds_a_measured_figure():
+    """They are written by the templates from model.json; a text with one would outlive the model."""
+    texts = runpy.run_path(str(ROOT / "scripts" / "translations.py"))["collected"]()
+    numbers = {number for text in texts for number in re.findall(r"\d[\d.,]*\d", str(text.id))}
+    known = {"127.0.0.1", "256", "1409.1556", "1706.04599", "2025", "99.5"}  # address, SHA-256, papers, year, percentile
+    assert {number for number in numbers if sum(map(str.isdigit, number)) > 2} - {"100"} == known
 
 
 def test_a_card_without_figures_has_no_empty_tables(client):

@@ -208,6 +208,11 @@ def held_out(info: dict) -> bool:
     return any(name.startswith("held_out_") for name in info.get("figures", {}))
 
 
+def studies(info: dict) -> bool:
+    """Whether whole studies were measured."""
+    return any(name.startswith("studies") for name in info.get("figures", {}))
+
+
 def decimals(value: float | None, count: int) -> str:
     return "-" if value is None else number(value, count)
 

@@ -33,6 +33,7 @@ def model_card() -> str:
         "pages/model_card.html",
         card=card,
         info=facts(),
+        testing=testing(),
         twins=TWINS_IN_TESTING,
         left_out=LEFT_OUT_OF_TRAINING,
         min_side=MIN_SIDE,
