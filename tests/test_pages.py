@@ -15,8 +15,10 @@ from app import create_app
 from fakes import ok, picture, refused
 from format_samples import zipped
 from model.labels import CLASSES, DISPLAY, LABELS, MEANING
-from uploads import BAD_UPLOADS, MASK, PNG, TEXT, send
+from uploads import BAD_UPLOADS, MASK, NOTHING_CHOSEN, PNG, TEXT, on_the_page, send
 from web.pages import DETAILED, SAMPLE_FOLDER, SAMPLES
+
+NOTHING_CHOSEN_SPANISH = "No se eligió ningún archivo. Elija primero un archivo o pruebe con uno de los ejemplos."
 
 
 def text_of(markup: str) -> str:
@@ -82,6 +84,17 @@ def test_what_is_no_sample_is_no_file(client, fake, sample):
     assert response.status_code == 400
     assert "No file was chosen." in response.text
     assert fake.calls == []
+
+
+@pytest.mark.parametrize(("language", "expected"), [("en", NOTHING_CHOSEN), ("es", NOTHING_CHOSEN_SPANISH)])
+def test_page_asks_a_person_for_a_file_and_names_no_form_field(client, language, expected):
+    response = send(client, "/", ("", b""), headers={"Accept-Language": language})
+    assert response.status_code == 400
+    alert = re.search(r'role="alert".*?</div>', response.text, flags=re.DOTALL)[0]
+    assert re.search(r"<p>(.*)</p>", alert)[1] == expected
+    assert "“file”" not in response.text
+    lines = client.post("/", headers={"Accept": "application/x-ndjson", "Accept-Language": language})
+    assert json.loads(lines.text)["error"]["message"] == expected
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -159,7 +172,26 @@ def test_each_file_gets_its_row_and_its_card_in_the_order_sent(client, fake):
     assert [re.search(r'data-value="(.*?)"', row)[1] for row in rows] == ["one.png", "letter.txt", "two.jpg"]
     assert "No tumor" in rows[0] and "91.0%" in rows[0]
     assert "Expected PNG, JPEG" in rows[1] and "<img" not in rows[1]
-    assert "Not taken for a brain MRI slice" in rows[2] and "%" not in text_of(rows[2])
+    assert "This does not look like a brain MRI slice." in text_of(rows[2]) and "%" not in text_of(rows[2])
+
+
+def test_each_refused_row_has_the_reason_of_its_own_file(client, fake):
+    fake.answer = [
+        refused("The image is in colour (93% of its pixels); an MRI slice is grey."),
+        refused("It is a letter. Expected a head."),
+    ]
+    response = send(client, "/", ("cat.png", PNG), ("letter.png", PNG))
+    rows = re.findall(r"<tr data-status.*?</tr>", response.text, flags=re.DOTALL)
+    remarks = [text_of(re.search(r'<td class="remark".*?</td>', row, flags=re.DOTALL)[0]) for row in rows]
+    assert remarks == ["The image is in colour (93% of its pixels); an MRI slice is grey.", "It is a letter."]  # short here
+    assert "It is a letter. Expected a head." in text_of(cards(response)[1])  # in full there
+
+
+def test_a_refused_study_among_others_says_how_many_slices_were_too_few(client, fake):
+    fake.answer = [refused()] * 5 + [ok(), ok()]
+    response = send(client, "/", ("head.nii", nifti()), ("one.png", PNG))
+    (row,) = re.findall(r'<tr data-status="refused".*?</tr>', response.text, flags=re.DOTALL)
+    assert "Of its 6 slices, 1 could be analyzed. That is too few for an answer." in text_of(row)
 
 
 def test_downloads_hold_what_the_api_answers(client, fake):
@@ -279,7 +311,7 @@ def test_page_answers_a_bad_upload_with_the_form_and_a_clear_message(client, fak
     response = send(client, "/", *files)
     assert response.status_code == status
     alert = re.search(r'role="alert" data-problem>(.*?)</div>', response.text, flags=re.DOTALL)[1]
-    assert message in alert
+    assert on_the_page(message) in alert
     assert '<form class="upload panel"' in response.text
     assert fake.calls == []
 

@@ -36,9 +36,18 @@ def analyze(page, *files):
     return page.get_by_role("article")
 
 
+def send(page, *files) -> None:
+    """The same whatever the page's language."""
+    page.locator("#file").set_input_files(list(files))
+    press_button(page, page.locator(".upload [type=submit]"))
+
+
 def press(page, name: str) -> None:
     """Press a button that asks for an answer, and wait for it or for the reason why there is none."""
-    button = page.get_by_role("button", name=name, exact=True)
+    press_button(page, page.get_by_role("button", name=name, exact=True))
+
+
+def press_button(page, button) -> None:
     if page.locator(".upload.scripted").count():
         button.click()
         page.wait_for_selector("#answer:not([hidden]) #results, [role=alert]:not([hidden])")

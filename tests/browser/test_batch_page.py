@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from journeys import DESKTOP, LETTER, SIZES, analyze, fits, one_of_each, printed, record, text_of
+from journeys import DESKTOP, LETTER, SIZES, analyze, fits, one_of_each, printed, record, send, text_of
 
 pytestmark = pytest.mark.browser
 
@@ -29,10 +29,58 @@ def test_every_file_has_its_row(open_page, files, viewport):
     assert [name.strip() for name in column(page, 2)] == [path.name for path in files]
     states = page.locator("table.batch tbody tr").evaluate_all("rows => rows.map(row => row.dataset.status)")
     assert states == ["ok"] * 4 + ["refused", "error"]
-    assert "Not taken for a brain MRI slice" in column(page, 8)[4]
+    assert column(page, 8)[4].strip() == (
+        "This does not look like the brain MRI slices that the classifier knows, so it gives no answer."
+    )
     assert "Received: 11 bytes of something else." in column(page, 8)[5]
     assert page.locator("table.batch img").count() == 5
     assert fits(page)
+
+
+@pytest.mark.parametrize(("language", "java_script_enabled"), [("en", True), ("es", True), ("en", False)])
+def test_table_never_scrolls_sideways(open_page, files, language, java_script_enabled):
+    page = open_page(locale=language, java_script_enabled=java_script_enabled)
+    send(page, *files)
+    rows = page.locator("table.batch tbody tr")
+    for width in (320, 390, 768, 1000, 1152, 1160):
+        page.set_viewport_size({"width": width, "height": 740})
+        assert page.locator(".table-box").evaluate("box => box.scrollWidth <= box.clientWidth"), width
+        assert fits(page), width
+        cells = rows.evaluate_all("rows => rows.flatMap(row => [...row.cells]).map(c => [c.scrollWidth, c.clientWidth])")
+        assert all(needed <= room for needed, room in cells), width
+        assert max(box["x"] + box["width"] for box in (row.bounding_box() for row in rows.all())) <= width
+        assert rows.first.evaluate("row => getComputedStyle(row).display") == ("table-row" if width > 1152 else "grid")
+
+
+def test_rows_are_cards_on_a_phone_and_still_a_table_to_listeners(open_page, files, server):
+    page = open_page(viewport={"width": 320, "height": 740})
+    analyze(page, *files)
+    table = page.get_by_role("table", name="One row for each image, volume or series")
+    rows = table.get_by_role("row").filter(has=page.get_by_role("rowheader"))
+    assert rows.count() == 6
+    assert table.get_by_role("columnheader").all_inner_texts()[:3] == ["File", "Answer", "Glioma"]
+    drawn = "cell => getComputedStyle(cell, '::before').content.split(' / ')[0]"
+    figures = rows.first.locator(".number")
+    assert figures.evaluate_all(f"cells => cells.map({drawn})") == [
+        '"Glioma"', '"Meningioma"', '"No tumor"', '"Pituitary tumor"'
+    ]  # fmt: skip
+    lefts = {round(cell.bounding_box()["x"]) for cell in figures.all()}
+    assert len(lefts) == 1  # one below the other
+    assert rows.nth(4).locator(".number:visible").count() == 0  # a refused file has no figures
+    p = [record(server, path)["probabilities"]["pituitary"] for path in files[:4]]
+    table.get_by_role("button", name="Pituitary tumor").click()
+    assert page.locator("th[aria-sort=descending]").inner_text() == "Pituitary tumor"
+    first = files[max(range(4), key=p.__getitem__)].name
+    assert table.get_by_role("rowheader").first.inner_text() == first
+    tops = [row.bounding_box()["y"] for row in rows.all()]
+    assert tops == sorted(tops) and len(set(tops)) == 6
+
+
+def test_without_a_script_no_heads_offer_to_sort(open_page, files):
+    page = open_page(viewport={"width": 320, "height": 740}, java_script_enabled=False)
+    analyze(page, *files)
+    assert page.locator("table.batch thead").bounding_box()["width"] == 1
+    assert page.locator("table.batch tbody tr").first.bounding_box()["width"] > 250
 
 
 def test_table_shows_all_its_columns_on_a_laptop_and_on_paper(open_page, files):

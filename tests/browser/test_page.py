@@ -30,7 +30,8 @@ def test_everything_works_without_javascript(open_page, server, tmp_path, viewpo
     study.get_by_text("The answer for each slice").click()
     assert study.locator(".slice-list li").count() == 12
     analyze(page)  # nothing chosen
-    assert "No file was chosen." in page.get_by_role("alert").inner_text()
+    asked = page.get_by_role("alert").get_by_role("paragraph").inner_text()
+    assert asked == "No file was chosen. Please choose a file first, or try one of the samples."
 
 
 @pytest.mark.parametrize("java_script_enabled", [True, False])
