@@ -19,7 +19,7 @@ from web import language, serving, settings
 from web.api import api
 from web.content import content
 from web.errors import as_request_error
-from web.messages import said
+from web.messages import said, told
 from web.pages import LINES, error_line, pages, wants_lines
 from web.uploads import Turns, ask_for_room
 
@@ -85,7 +85,8 @@ def answer_error(error: Exception) -> HTTPException | Response | tuple:
     if wants_lines():
         return Response(error_line(problem), problem.status, problem.headers, content_type=LINES)
     if request.path.startswith("/api/") or request.path == "/healthz":
-        body = jsonify(error={"code": problem.code, "message": problem.message})
+        message = told(problem.message) if language.asked_by_page() else problem.message
+        body = jsonify(error={"code": problem.code, "message": message})
     else:
         body = render_template("index.html" if request.path == "/" else "error.html", problem=problem)
     return body, problem.status, problem.headers

@@ -51,8 +51,8 @@ def write(origin: DicomOrigin, masks: Sequence[np.ndarray], version: str) -> byt
             return _write(origin, np.stack(masks), version)
     except ExportError:
         raise
-    except Exception as error:  # highdicom and pydicom raise whatever the input leads them into, in words that quote it
-        raise ExportError(f"Expected complete DICOM for a DICOM SEG. Received: {type(error).__name__} from it.") from None
+    except Exception:  # highdicom and pydicom raise whatever the input leads them into, in words that quote it
+        raise ExportError("Expected complete DICOM for a DICOM SEG. Received: DICOM that lacks something.") from None
 
 
 def is_possible(origin: DicomOrigin, shape: tuple[int, int]) -> bool:

@@ -17,9 +17,9 @@ from fakes import ok, picture, refused
 from model.gate import look
 from model.labels import CLASSES
 from model.reading import LIMITS, ReadError, read
-from uploads import PNG, TEXT, send
+from uploads import MASK, PNG, TEXT, send
 from web.language import LANGUAGES, localized, number, percent, share
-from web.messages import TEMPLATES, pattern, said
+from web.messages import TEMPLATES, pattern, said, told
 
 translations = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "translations.py")))
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -318,6 +318,33 @@ def test_common_read_errors_have_a_template(app, data):
         read(data, LIMITS)
     with app.test_request_context(headers={"Accept-Language": "es"}):
         assert "lang" not in said(caught.value)
+
+
+SEG_OF_A_PICTURE = "Expected a slice of a volume or series. Received: a single picture."
+
+
+def test_a_script_of_the_page_hears_what_went_wrong_in_its_language(client, fake):
+    """The page asks the API for a DICOM SEG, and shows what it says."""
+
+    def message(**headers) -> str:
+        return send(client, f"{MASK}?format=seg", ("a.png", PNG), headers=headers).get_json()["error"]["message"]
+
+    spanish = {"Accept-Language": "es"}
+    in_spanish = "Se esperaba un corte de un volumen o de una serie. Se recibió: una sola imagen."
+    assert message(Origin="http://localhost", **spanish) == in_spanish
+    client.set_cookie("language", "es")
+    assert message(Origin="http://localhost") == in_spanish
+    client.delete_cookie("language")
+    for headers in (spanish, {"Origin": "http://localhost"}, *({"Origin": o} | spanish for o in ("http://[", "null", ""))):
+        assert message(**headers) == SEG_OF_A_PICTURE
+
+
+def test_what_does_not_fit_into_the_memory_has_a_template(app):
+    with app.test_request_context(headers={"Accept-Language": "es"}):
+        message = "More is being sent at once than is held in memory. Please try again in 5 seconds."
+        assert said(message) == told(message)
+        assert "Se está enviando a la vez más de lo que cabe en la memoria." in told(message)
+        assert told("Strange <words>. Received: none.") == "Strange <words>. Se recibió: ninguno."
 
 
 def test_every_template_fits_itself():

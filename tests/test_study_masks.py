@@ -14,6 +14,7 @@ import spheres
 from fakes import pages
 from model.exports import ExportError, nifti_mask, seg_mask, series_with, volume_mask
 from model.reading import Scan, Series, read
+from web.messages import said, told
 
 
 def masks_of(scan: Scan, series: Series | None = None) -> list[np.ndarray]:
@@ -277,16 +278,18 @@ def several_multi_frame_files() -> bytes:
         (
             lambda: spheres.dicom_zip(SOPClassUID="1.2.3.99"),
             "seg",
-            "Expected complete DICOM for a DICOM SEG. Received: KeyError from it.",
+            "Expected complete DICOM for a DICOM SEG. Received: DICOM that lacks something.",
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_written_is_told(make, format, message):
+def test_what_cannot_be_written_is_told(app, make, format, message):
     scan = read(make())
     series = scan.series[0]
     with pytest.raises(ExportError) as caught:
         volume_mask(format, series, masks_of(scan, series), "1")
     assert str(caught.value) == message
+    with app.test_request_context(headers={"Accept-Language": "es"}):
+        assert "lang" not in said(message) and told(message).startswith("Se esperaba")
 
 
 def test_one_mask_for_each_slice():

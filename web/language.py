@@ -1,4 +1,5 @@
-"""The page in the reader's language: which one, its texts, its numbers. The API speaks English to programs.
+"""The page in the reader's language: which one, its texts, its numbers. The API speaks English to programs, and tells the
+scripts of the page in its language what went wrong.
 
 The source is English; `translations/` holds the other languages, and scripts/translations.py renews them.
 """
@@ -55,6 +56,12 @@ def language() -> str:
         if asked in LANGUAGES:
             return asked
     return request.accept_languages.best_match(LANGUAGES, default="en")
+
+
+def asked_by_page() -> bool:
+    """Whether a script of the page asks: browsers then send the page's own address as the origin, programs send none."""
+    origin = request.headers.get("Origin", "")
+    return bool(origin) and origin.partition("://")[2] == request.host
 
 
 def language_url(code: str) -> str:

@@ -40,6 +40,7 @@ TEMPLATES = (
     N_("Please choose a file first, or try one of the samples."),
     N_("Expected an image in the form field “file”."),
     N_("Too many images are being analyzed."),
+    N_("More is being sent at once than is held in memory."),
     N_("Please try again in %(seconds)s seconds."),
     N_("Expected at most %(size)s MB in all."),
     N_("Expected at most %(count)s files at once."),
@@ -90,6 +91,21 @@ TEMPLATES = (
     N_("None of the %(count)s files in the ZIP can be read."),
     N_("The DICOM file is damaged: its image has no size."),
     N_("The DICOM file is damaged: its compressed image has another size than its header says."),
+    # model/exports.py and model/segmentation.py: masks that cannot be written
+    N_("Expected a slice of a volume or series."),
+    N_("Received: a single picture."),
+    N_("Expected NIfTI, or DICOM slices with positions at even distances, for a mask as NIfTI."),
+    N_("Received: DICOM without them."),
+    N_("Received: pictures, which have no place in space."),
+    N_("Received: NIfTI."),
+    N_("Expected DICOM for a mask as DICOM SEG."),
+    N_("Expected complete DICOM for a DICOM SEG."),
+    N_("Received: DICOM that lacks something."),
+    N_("Expected files of one frame each, or one multi-frame file that places each of them for a DICOM SEG."),
+    N_("Expected a valid %(keyword)s for a DICOM SEG."),
+    N_("Expected %(keyword)s of every slice for a DICOM SEG."),
+    N_("Expected slices of one orientation for a DICOM SEG."),
+    N_("Received: DICOM without."),
     # stages
     N_("read"),
     N_("preprocess"),
@@ -113,6 +129,7 @@ KINDS = {
     "other": r"[\d x]+",
     "share": r"\d+%",
     "format": r"[\w ]+?",
+    "keyword": r"\w+",
 }
 NUMBERS = ("count", "seconds", "share")
 SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z\d])")
@@ -135,11 +152,24 @@ def said(message: object, most: int | None = None) -> Markup:
     return Markup(" ").join(map(escape if language() == "en" else sentence_said, sentences))
 
 
+def told(message: str) -> str:
+    """The same as plain text, for a script of a page; a sentence that has no template stays English."""
+    if language() == "en":
+        return message
+    return " ".join(translation(sentence) or sentence for sentence in SENTENCES.split(message))
+
+
 def sentence_said(sentence: str) -> Markup:
+    text = translation(sentence)
+    return Markup('<span lang="en">{}</span>').format(sentence) if text is None else escape(text)
+
+
+def translation(sentence: str) -> str | None:
+    """In the reader's language; None when no template fits."""
     for template, form in PATTERNS:
         if found := form.fullmatch(sentence):
-            return escape(gettext(template, **{name: written(name, value) for name, value in found.groupdict().items()}))
-    return Markup('<span lang="en">{}</span>').format(sentence)
+            return gettext(template, **{name: written(name, value) for name, value in found.groupdict().items()})
+    return None
 
 
 def written(name: str, value: str) -> str:
