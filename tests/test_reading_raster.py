@@ -1,13 +1,15 @@
 """Pictures to slices: every format and mode that is read, and what damaged ones say."""
 
 import struct
+import time
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.uid import JPEGBaseline8Bit
 
-from format_samples import encode
+from format_samples import encapsulated, encode
 from model.reading import Limits, OverLimit, ReadError, UnsupportedFormat, read
 
 HEIGHT, WIDTH = 12, 16
@@ -30,6 +32,101 @@ def exif(orientation):
     tags = Image.Exif()
     tags[0x0112] = orientation
     return tags
+
+
+def ifd(entries: dict[int, int], following: int = 0) -> bytes:
+    """A TIFF's directory of whole numbers: tag -> value."""
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries.items()))
+    return struct.pack("<H", len(entries)) + tags + struct.pack("<I", following)
+
+
+def chain(count: int) -> bytes:
+    """A TIFF of an empty page of 2 x 2 pixels, and of it `count` smaller copies."""
+    page = {256: 2, 257: 2, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 4}
+    out = b"II*\0" + struct.pack("<I", 12) + bytes(4) + ifd(page, 12 + len(ifd(page)) if count else 0)
+    parts = [out]
+    place, length = len(out), len(ifd(page | {254: 1}))
+    for i in range(count):
+        parts.append(ifd(page | {254: 1}, place + (i + 1) * length if i < count - 1 else 0))
+    return b"".join(parts)
+
+
+def tiled(side: int) -> bytes:
+    """A TIFF of 16 x 16 pixels in one tile of another size, which is compressed."""
+    data = zlib.compress(bytes(side * side), 9)
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 8, 325: len(data)}
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + ifd(tags)
+
+
+def test_pages_of_a_tiff_without_end_are_not_all_looked_at():
+    assert len(read(chain(0))) == len(read(chain(40), Limits(max_slices=11))) == 1
+    started = time.process_time()
+    with pytest.raises(OverLimit, match=r"^Expected at most 1,024 slices\. Received: many more\.$"):
+        read(chain(200_000))
+    assert time.process_time() - started < 10
+
+
+def test_the_only_page_of_a_tiff_is_read_whatever_it_calls_itself():
+    page = {254: 1, 256: 2, 257: 2, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 4}
+    assert read(b"II*\0" + struct.pack("<I", 12) + bytes(range(4)) + ifd(page))[0].tolist() == [[0, 1], [2, 3]]
+
+
+def test_a_tile_counts_as_large_as_it_is_decoded():
+    assert read(tiled(256))[0].shape == (16, 16)
+    with pytest.raises(OverLimit, match=r"^Expected at most 64,000,000 pixels\. Received: 16384 x 16384\.$"):
+        read(tiled(16_384))
+
+
+def scans(count: int) -> bytes:
+    """A progressive JPEG of so many scans: its last one again and again."""
+    whole = encode(SMOOTH_GREY, "JPEG", progressive=True)
+    last = whole[whole.rfind(b"\xff\xda") : -2]
+    return whole[:-2] + last * (count - whole.count(b"\xff\xda")) + b"\xff\xd9"
+
+
+def with_parts(part: bytes, count: int) -> bytes:
+    whole = encode(SMOOTH_GREY, "JPEG")
+    return whole[:2] + part * count + whole[2:]
+
+
+def png_chunks(count: int) -> bytes:
+    whole = encode(SMOOTH_GREY, "PNG")
+    return whole[:33] + (struct.pack(">I", 0) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))) * count + whole[33:]
+
+
+DAMAGED_JPEG = r"^Expected a whole JPEG image\. Received: one that is damaged or cut short\.$"
+APP5, COMMENT = b"\xff\xe5\0\2", b"\xff\xfe\xff\xff" + bytes(65533)
+
+
+@pytest.mark.parametrize(
+    ("few", "many"),
+    [
+        (scans(100), scans(101)),
+        (with_parts(APP5, 9_900), with_parts(APP5, 10_001)),
+        (with_parts(COMMENT, 250), with_parts(COMMENT, 257)),
+        (with_parts(b"\xff", 65_000), with_parts(b"\xff", 65_537)),
+        (with_parts(b"\xff", 65_000), with_parts(b"\xff", 30_000_000)),
+    ],
+    ids=["scans", "segments", "metadata", "fill", "much fill"],
+)
+def test_a_jpeg_of_endless_parts_is_not_decoded(few, many):
+    assert read(few)[0].shape == SMOOTH_GREY.shape
+    started = time.process_time()
+    with pytest.raises(ReadError, match=DAMAGED_JPEG):
+        read(many)
+    assert time.process_time() - started < 2
+
+
+def test_a_jpeg_of_endless_scans_in_dicom_is_not_decoded():
+    data = encapsulated(JPEGBaseline8Bit, [scans(101)], SMOOTH_GREY, BitsStored=8)
+    with pytest.raises(ReadError, match=DAMAGED_JPEG):
+        read(data)
+
+
+def test_a_png_of_endless_chunks_is_not_decoded():
+    assert (read(png_chunks(99_000))[0] == SMOOTH_GREY).all()
+    with pytest.raises(ReadError, match=r"^Expected a whole PNG image\. Received: one that is damaged or cut short\.$"):
+        read(png_chunks(100_001))
 
 
 def png_header(width, height):

@@ -32,6 +32,7 @@ from pydicom.uid import (
 
 from model.formats import codecs
 from model.formats.common import Budget, ReadError, UnsupportedFormat, only_finite
+from model.formats.parts import check_jpeg
 
 codecs.register()
 
@@ -74,6 +75,8 @@ def decode(ds: Dataset, budget: Budget) -> Iterator[np.ndarray]:
         for frame in generate_frames(ds.PixelData, number_of_frames=frames):
             if syntax != RLELossless and _size(frame) != (rows, columns):
                 raise ReadError("The DICOM file is damaged: its compressed image has another size than its header says.")
+            if plugin == "pillow":
+                check_jpeg(frame)
     decoder = get_decoder(syntax)
     for frame, facts in decoder.iter_array(ds, decoding_plugin=plugin, allow_excess_frames=False):
         if facts["photometric_interpretation"] == "PALETTE COLOR":
