@@ -3,12 +3,23 @@ import { sortable } from "./table.js";
 import { Viewer } from "./viewer.js";
 import { fetchSeg } from "./seg.js";
 
+// A link within the page leaves no step in the history: Back leads from the answer to the question.
+function within(event) {
+  const link = event.target.closest("a[href^='#']");
+  const to = link && document.getElementById(link.hash.slice(1));
+  if (!to) return;
+  event.preventDefault();
+  to.scrollIntoView();
+  to.focus({ preventScroll: true });
+}
+
 export class Answer {
   constructor(place, question) {
     this.place = place;
     this.question = question;
     this.home = document.title;
     addEventListener("popstate", (event) => this.turn(Boolean(event.state?.answer) && this.shown));
+    document.addEventListener("click", (event) => this.shown && within(event));
     this.shown = false;
   }
 

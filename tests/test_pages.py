@@ -68,6 +68,11 @@ def test_home_offers_the_form_and_samples(client):
     assert "<article" not in response.text
 
 
+def test_menu_says_where_an_answer_stands(client):
+    assert '<a href="/" aria-current="page">Analyze</a>' in send(client, "/", ("scan.png", PNG)).text
+    assert '<a href="/" aria-current="page">Analyze</a>' in send(client, "/", ("letter.txt", TEXT)).text
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_samples_are_sent_by_a_plain_form(client, fake, sample):
     response = client.post("/", data={"sample": sample})

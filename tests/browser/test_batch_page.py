@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from journeys import DESKTOP, LETTER, SIZES, analyze, fits, one_of_each, printed, record, send, text_of
+from journeys import DESKTOP, LETTER, PHONE, SIZES, analyze, fits, one_of_each, printed, record, send, text_of
 
 pytestmark = pytest.mark.browser
 
@@ -123,6 +123,26 @@ def test_a_row_opens_its_answer(open_page, files):
         assert page.evaluate("document.activeElement === document.querySelector('article h2')")
         assert path.name in page.locator("tr[aria-current]").inner_text()
     assert "What would be accepted" in cards.inner_text()
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+def test_an_answer_leads_back_to_its_row(open_page, java_script_enabled):
+    page = open_page(viewport=PHONE, java_script_enabled=java_script_enabled)
+    cards = analyze(page, *one_of_each())
+    row = page.locator("table.batch tbody tr").nth(2)
+    row.get_by_role("button" if java_script_enabled else "link").click()
+    card = cards.first if java_script_enabled else cards.nth(2)
+    assert row.bounding_box()["y"] + row.bounding_box()["height"] < 0  # out of sight
+    card.get_by_role("link", name="Back to all results").first.click()
+    assert 0 <= row.bounding_box()["y"] < PHONE["height"]
+    if java_script_enabled:  # keys go on from there
+        assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 3
+
+
+def test_one_answer_has_no_others_to_go_back_to(open_page):
+    page = open_page()
+    assert analyze(page, one_of_each()[0]).count() == 1
+    assert page.get_by_role("link", name="Back to all results").count() == 0
 
 
 @pytest.mark.parametrize("java_script_enabled", [True, False])

@@ -1,7 +1,7 @@
 """The page as a whole: it fits, it works with keys alone and without a script, and says what went wrong."""
 
 import pytest
-from journeys import DESKTOP, LETTER, PHONE, SIZES, analyze, fits, one_of_each, press, record, volume
+from journeys import DESKTOP, LETTER, PHONE, SIZES, analyze, fits, one_of_each, press, record, settled, volume
 
 from model.labels import DISPLAY, LABELS
 
@@ -85,6 +85,18 @@ def test_keyboard_alone_reaches_everything(open_page):
     assert reached[:2] + reached[2:7] == ["Skip to the content", "EarlyMed", *menu]
     rest = reached[7:]
     assert rest.index("Dark") < rest.index("file") < rest.index("Analyze") < rest.index("Glioma")
+
+
+def test_the_link_past_the_menu_keeps_the_answer(open_page):
+    page = open_page(viewport=DESKTOP)
+    press(page, "Meningioma")
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    settled(page)
+    assert page.get_by_role("article").is_visible()
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.go_back()  # one step, as without the link
+    assert page.get_by_role("button", name="Analyze", exact=True).is_visible()
 
 
 def test_light_and_dark_can_be_picked_and_are_remembered(open_page, server):
