@@ -13,16 +13,18 @@ from pathlib import Path
 
 from flask import Flask, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.formparser import FormDataParser
 
 from model.reading import FORMATS
 from web import language, serving, settings
 from web.api import api
 from web.content import content
-from web.errors import as_request_error
+from web.errors import RequestError, as_request_error
 from web.messages import said, told
 from web.pages import LINES, error_line, pages, wants_lines
 from web.uploads import Turns, ask_for_room
 
+UNREADABLE_FORM = "The form cannot be read. Expected multipart/form-data, with the names of files in UTF-8."
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -33,8 +35,23 @@ HEADERS = {
 }
 
 
+class FormParser(FormDataParser):
+    """Werkzeug takes a form that cannot be read, such as one whose names of files are not in UTF-8, for an empty one."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options | {"silent": False})
+
+    def parse(self, *args, **options):
+        try:
+            return super().parse(*args, **options)
+        except ValueError:
+            raise RequestError(400, "bad_form", UNREADABLE_FORM) from None
+
+
 class InMemoryRequest(Flask.request_class):
     """Werkzeug spools uploads of more than 500 kB to temporary files; a scan must not touch the disk."""
+
+    form_data_parser_class = FormParser
 
     def _get_file_stream(self, *args, **kwargs) -> io.BytesIO:
         return io.BytesIO()

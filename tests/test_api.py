@@ -142,6 +142,27 @@ def test_asks_for_multipart(client):
     assert (response.status_code, response.get_json()["error"]["code"]) == (400, "no_file")
 
 
+FORM = (
+    b'--edge\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n'
+    + PNG.replace(b"%", b"%%")
+    + b"\r\n--edge--"
+)
+UNREADABLE_FORM = "The form cannot be read. Expected multipart/form-data, with the names of files in UTF-8."
+
+
+@pytest.mark.parametrize(
+    ("body", "url"),
+    [(FORM % "cráneo.png".encode("latin-1"), API), (FORM % "cráneo.png".encode("latin-1"), MASK), (FORM[:90], API)],
+    ids=["name", "name at mask", "cut short"],
+)
+def test_a_form_that_cannot_be_read_is_not_taken_for_an_empty_one(client, body, url):
+    """As curl sends it from a console that is not set to UTF-8."""
+    kind = "multipart/form-data; boundary=edge"
+    assert error_of(client.post(url, data=body, content_type=kind)) == (400, "bad_form", UNREADABLE_FORM)
+    named = client.post(API, data=FORM % "cráneo.png".encode(), content_type=kind)
+    assert (named.status_code, named.get_json()["file"]) == (200, "cráneo.png")
+
+
 @pytest.mark.parametrize(
     ("method", "url", "status", "code"),
     [

@@ -11,6 +11,7 @@ from model.reading import EmptyFile, OverLimit, ReadError, UnsupportedFormat
 CODES = {
     400: {
         "no_file": "nothing was sent in the form field `file`",
+        "bad_form": "not multipart/form-data, or cut short, or names of files that are not in UTF-8",
         "empty_file": "no bytes",
         "one_file": "several files where one is expected",
         "bad_parameter": "a parameter that is not of its kind or out of its range",

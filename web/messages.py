@@ -39,6 +39,8 @@ TEMPLATES = (
     N_("No file was chosen."),
     N_("Please choose a file first, or try one of the samples."),
     N_("Expected an image in the form field “file”."),
+    N_("The form cannot be read."),
+    N_("Expected multipart/form-data, with the names of files in UTF-8."),
     N_("Too many images are being analyzed."),
     N_("More is being sent at once than is held in memory."),
     N_("Please try again in %(seconds)s seconds."),
