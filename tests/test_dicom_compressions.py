@@ -70,6 +70,17 @@ def test_jpeg_lossless_is_exact(pixels, syntax, restart_rows):
     np.testing.assert_array_equal(read(encapsulated(syntax, [frame], pixels))[0], pixels)
 
 
+def test_of_endless_huffman_tables_only_those_used_are_built(monkeypatch):
+    """An empty one takes 17 bytes, and 128 kB once it is built."""
+    built = []
+    build = jpeg_lossless._look_up
+    monkeypatch.setattr(jpeg_lossless, "_look_up", lambda table: built.append(table) or build(table))
+    frame = samples.jpeg_lossless(DEEP)
+    segment = b"\xff\xc4" + (2 + 17 * 50).to_bytes(2, "big") + (b"\x03" + bytes(16)) * 50
+    np.testing.assert_array_equal(jpeg_lossless.decode(frame[:2] + segment * 200 + frame[2:]), DEEP)
+    assert len(built) == 1
+
+
 def test_jpeg_lossless_over_more_than_one_chunk(monkeypatch):
     monkeypatch.setattr(jpeg_lossless, "CHUNK", 100)
     np.testing.assert_array_equal(jpeg_lossless.decode(samples.jpeg_lossless(DEEP)), DEEP)

@@ -155,6 +155,12 @@ def test_names_follow_their_slices():
     assert scan.names == tuple(f"slice {7 - i}" for i in range(8))
 
 
+def test_distances_that_are_none_are_not_known():
+    for spacing in (["1e-300", "1e-300"], ["0", "1"], ["-1", "1"]):
+        (series,) = read(dicom(PixelSpacing=spacing)).series
+        assert (series.spacing, series.affine) == (None, None)
+
+
 def test_localizers_and_projections_turning_about_an_axis_are_no_volumes():
     """The MR images of a disc that pydicom ships: no two of a series have the same orientation."""
     files = {name: data for name, data in shipped_files().items() if name.startswith("dicomdirtests/98892003")}

@@ -29,6 +29,7 @@ BULK = (*PIXELS, "IconImageSequence", "ExtendedOffsetTable", "ExtendedOffsetTabl
 # Preamble, and a transfer syntax: what is put before a data set that was inflated.
 HEADER = bytes(128) + b"DICM" + b"\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
 LARGEST = 1e12  # number that is taken for one; not-a-number is not smaller either
+SMALLEST = 1e-6  # mm between pixels or slices; NIfTI's 32 bits make 0 of what is far below
 NOT_SAID = "The DICOM file does not say that it is MR."
 WRONG_PART = "The DICOM file says that it shows {}, not the head."
 PART_NOT_SAID = "The DICOM file does not say that it shows the head."
@@ -173,8 +174,8 @@ def _frames(ds: Dataset, budget: Budget, name: str) -> Iterator[DicomSlice]:
             number=(*numbers, index),
             position=_numbers(group.get("PlanePositionSequence", "ImagePositionPatient", fallback=len(frames) == 1), 3),
             orientation=_numbers(group.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
-            pixel_spacing=spacing if spacing and min(spacing) > 0 else None,
-            step=next((step for step in steps if step and step > 0), None),
+            pixel_spacing=spacing if spacing and min(spacing) > SMALLEST else None,
+            step=next((step for step in steps if step and step > SMALLEST), None),
             name=name,
         )
 

@@ -21,7 +21,7 @@ def decode(data: bytes) -> np.ndarray:
         NotImplementedError: JPEG of another kind, or with a predictor other than the left neighbour.
         ValueError, IndexError: damaged or cut short.
     """
-    tables: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    tables: dict[int, bytes] = {}
     shape, precision, restart, place = None, 0, 0, 2
     while True:
         while data[place] != 0xFF or data[place + 1] == 0xFF:
@@ -50,28 +50,33 @@ def decode(data: bytes) -> np.ndarray:
     if body[0] != shape[2] or body[-3] != 1:
         raise NotImplementedError("another predictor, or components one after the other")
     shift = body[-1] & 15
-    chosen = [tables[body[2 + 2 * i] >> 4] for i in range(shape[2])]
+    chosen = [_look_up(tables[body[2 + 2 * i] >> 4]) for i in range(shape[2])]
     return _scan(data[place:], shape, chosen, precision - shift, restart) << shift
 
 
 def _huffman_tables(body: bytes):
-    """Yield (number, (length of the code, bits that follow it)), each uint8 (65536,) by the next 16 bits; 0 is no code."""
+    """Yield (number, how many codes have each length, and their values). A file may hold many; those used are built."""
     place = 0
     while place + 17 <= len(body):
-        number, counts = body[place] & 15, body[place + 1 : place + 17]
-        place += 17
-        lengths, extras = np.zeros(1 << 16, np.uint8), np.zeros(1 << 16, np.uint8)
-        code = 0
-        for length, count in enumerate(counts, start=1):
-            for _ in range(count):
-                first, last = code << (16 - length), (code + 1) << (16 - length)
-                if last > 1 << 16 or body[place] > 16:
-                    raise ValueError("an impossible Huffman table")
-                lengths[first:last], extras[first:last] = length, body[place]
-                code += 1
-                place += 1
-            code <<= 1
-        yield number, (lengths, extras)
+        end = place + 17 + sum(body[place + 1 : place + 17])
+        yield body[place] & 15, body[place + 1 : end]
+        place = end
+
+
+def _look_up(table: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """The length of the code and the bits that follow it, each uint8 (65536,) by the next 16 bits; 0 is no code."""
+    lengths, extras = np.zeros(1 << 16, np.uint8), np.zeros(1 << 16, np.uint8)
+    code, place = 0, 16
+    for length, count in enumerate(table[:16], start=1):
+        for _ in range(count):
+            first, last = code << (16 - length), (code + 1) << (16 - length)
+            if last > 1 << 16 or table[place] > 16:
+                raise ValueError("an impossible Huffman table")
+            lengths[first:last], extras[first:last] = length, table[place]
+            code += 1
+            place += 1
+        code <<= 1
+    return lengths, extras
 
 
 def _scan(data: bytes, shape: tuple[int, int, int], tables: list, bits: int, restart: int) -> np.ndarray:
