@@ -37,6 +37,7 @@ CHOSEN = (
     ("result", "phone", "light"),
     ("refused", "phone", "dark"),
     ("batch", "desktop", "light"),
+    ("batch", "phone", "light"),
     ("understanding", "phone", "light"),
     ("how", "desktop", "dark"),
     ("model-card", "desktop", "light"),
