@@ -13,7 +13,7 @@ from PIL import Image
 
 from app import create_app
 from fakes import ok, picture, refused
-from format_samples import zipped
+from format_samples import dicom, zipped
 from model.labels import CLASSES, DISPLAY, LABELS, MEANING
 from uploads import BAD_UPLOADS, MASK, NOTHING_CHOSEN, PNG, TEXT, on_the_page, send
 from web.pages import DETAILED, SAMPLE_FOLDER, SAMPLES
@@ -190,6 +190,17 @@ def test_each_refused_row_has_the_reason_of_its_own_file(client, fake):
     remarks = [text_of(re.search(r'<td class="remark".*?</td>', row, flags=re.DOTALL)[0]) for row in rows]
     assert remarks == ["The image is in colour (93% of its pixels); an MRI slice is grey.", "It is a letter."]  # short here
     assert "It is a letter. Expected a head." in text_of(cards(response)[1])  # in full there
+
+
+def test_dicom_of_another_modality_is_not_analyzed_rather_than_unreadable(client, fake):
+    fake.answer = ok()
+    ct = dicom(Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+    response = send(client, "/", ("one.png", PNG), ("chest.dcm", ct), ("letter.txt", TEXT))
+    rows = [text_of(row) for row in re.findall(r"<tr data-status.*?</tr>", response.text, flags=re.DOTALL)]
+    assert rows[1] == "chest.dcm Not analyzed Expected an MR image. Received: CT, computed tomography."
+    assert rows[2].startswith("letter.txt Not read Expected PNG")
+    titles = [re.search(r"<h2.*?</h2>", card, flags=re.DOTALL)[0] for card in cards(response)]
+    assert [text_of(title) for title in titles[1:]] == ["This image was not analyzed", "This file cannot be read"]
 
 
 def test_a_refused_study_among_others_says_how_many_slices_were_too_few(client, fake):
