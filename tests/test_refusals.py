@@ -54,14 +54,7 @@ OTHER_THINGS = {
 }
 
 
-KNOWN_FAILURES = {"a flower", "a portrait"}  # of version 1: photographs made grey. Strict: the day they are refused, this goes
-NAMES = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="answered by version 1") if name in KNOWN_FAILURES else ())
-    for name in OTHER_THINGS
-]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OTHER_THINGS)
 def test_other_things_are_refused_with_a_reason(classifier, name):
     answer = classifier.predict([OTHER_THINGS[name]])[0]
     assert answer.status == "refused", f"called {answer.label}, in_distribution {answer.in_distribution:.2f}"
