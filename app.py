@@ -119,7 +119,7 @@ def add_headers(response: Response) -> Response:
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     serving.stop_on_signals()
-    serving.share_heaps()
+    serving.keep_memory_flat()
     try:
         config = settings.defaults() | settings.from_environ(os.environ)
     except settings.SettingError as error:

@@ -15,7 +15,9 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 
 DRAIN_LIMIT = 2**30  # bytes of an oversize body that are read and dropped, so that the client hears why; then it is cut
-M_ARENA_MAX, ARENAS = -8, 2  # of glibc's mallopt
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's mallopt
+ARENAS = 2
+MAPPED = 2**20  # bytes from which a piece of memory is given back to the system as soon as it is free
 NEVER = 2**62  # answers carry the picture; waitress would put large ones into temporary files
 
 
@@ -104,15 +106,20 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family)
 
 
-def share_heaps() -> None:
-    """Let all threads share two of glibc's heaps. By default it makes up to eight for each core, and keeps what was freed in
-    each: a fifth more memory once several people have asked. Whoever set MALLOC_ARENA_MAX is left alone.
+def keep_memory_flat() -> None:
+    """Let all threads share two of glibc's heaps, and keep slices out of them.
+
+    By default it makes up to eight heaps for each core, and keeps what was freed in each: a fifth more memory once several
+    people have asked. And it takes what was freed for the measure of what belongs in a heap, until slices of all sizes lie
+    there and leave gaps between what stays. Whoever set MALLOC_ARENA_MAX or MALLOC_MMAP_THRESHOLD_ is left alone.
     """
-    if "MALLOC_ARENA_MAX" not in os.environ:
-        try:
-            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
-        except (AttributeError, OSError, TypeError):  # another C library
-            return
+    choices = (("MALLOC_ARENA_MAX", M_ARENA_MAX, ARENAS), ("MALLOC_MMAP_THRESHOLD_", M_MMAP_THRESHOLD, MAPPED))
+    for name, option, value in choices:
+        if name not in os.environ:
+            try:
+                ctypes.CDLL(None).mallopt(option, value)
+            except (AttributeError, OSError, TypeError):  # another C library
+                return
 
 
 def stop_on_signals() -> None:
