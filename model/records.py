@@ -101,8 +101,9 @@ COLUMNS = (
 STUDY_COLUMNS = ("start", "stop", "analyzed", "refused", "tumor_probability", "best_slice", "volume_ml")
 
 # A spreadsheet takes a cell that begins so for a formula, and runs it (OWASP, CSV Injection). Apostrophes before it are
-# counted in, so that what was put in front of a text can be told from what was there.
-FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four: = + - @ of full width
+# counted in, so that what was put in front of a text can be told from what was there. The last four are = + - @ of full
+# width. Alone such a sign computes nothing: "-" is the name of standard input.
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20].", re.DOTALL)
 QUOTED = re.compile('[",;\t\r\n]')  # a semicolon separates cells where the comma separates decimals
 
 

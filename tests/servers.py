@@ -47,14 +47,14 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """A server that answers; it is stopped at the end."""
+def running_server(**settings: str) -> Iterator[Server]:
+    """A server that answers, with settings in its environment; it is stopped at the end."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "output.txt"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                COMMAND, cwd=ROOT, env=environment(PORT=str(port)), stdout=output, stderr=subprocess.STDOUT
+                COMMAND, cwd=ROOT, env=environment(PORT=str(port), **settings), stdout=output, stderr=subprocess.STDOUT
             )
         server = Server(process, f"http://127.0.0.1:{port}", log)
         try:

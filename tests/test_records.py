@@ -50,6 +50,8 @@ def test_what_is_missing_is_an_empty_cell(record, filled):
 
 
 FORMULAS = {
+    "-": "-",  # standard input: a sign alone computes nothing
+    "'-": "'-",
     "=1+1": "'=1+1",
     "+1": "'+1",
     "-1": "'-1",
