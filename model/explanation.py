@@ -2,9 +2,9 @@
 
 import io
 
+import cc3d
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
@@ -23,7 +23,7 @@ def tumor_mask(probability: np.ndarray, frame: Frame, level: float = MASK_LEVEL)
     if found is None:
         return mask
     part = mask[found.part]  # most of a slice is no tumor, and need not be looked through
-    components, _ = ndimage.label(part)
+    components = cc3d.connected_components(part, connectivity=4)
     areas = np.bincount(components.ravel())
     areas[0] = 0
     smallest = max(4.0, MIN_AREA_FRACTION * frame.side**2, 0.05 * areas.max())
@@ -87,14 +87,19 @@ def outline(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _grown(mask: np.ndarray, by: int) -> np.ndarray:
-    """Binary dilation, worked out only around what there is."""
+    """Each pixel set that is at most `by` steps, along rows and columns, from a set one; worked out only around those."""
     found = region(mask)
     if found is None:
         return mask
     x0, y0, x1, y1 = found.box
-    around = np.s_[max(0, y0 - by) : y1 + by, max(0, x0 - by) : x1 + by]
-    grown = np.zeros_like(mask)
-    grown[around] = ndimage.binary_dilation(mask[around], iterations=by)
+    grown = mask.copy()
+    around = grown[max(0, y0 - by) : y1 + by, max(0, x0 - by) : x1 + by]
+    for _ in range(by):
+        before = around.copy()
+        around[1:] |= before[:-1]
+        around[:-1] |= before[1:]
+        around[:, 1:] |= before[:, :-1]
+        around[:, :-1] |= before[:, 1:]
     return grown
 
 

@@ -4,7 +4,6 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
 from model.preprocessing import percentiles
 
@@ -33,8 +32,7 @@ class Gate:
         The squared norm of whitened features is the Mahalanobis distance to the training slices (Lee et al.,
         arXiv:1807.03888).
         """
-        ratio = np.maximum(squared_distance(whitened), 1e-12) / self.threshold
-        return expit(-self.sharpness * np.log(ratio))
+        return 1 / (1 + (squared_distance(whitened) / self.threshold) ** self.sharpness)
 
 
 def squared_distance(whitened: np.ndarray) -> np.ndarray:

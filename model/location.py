@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+import cc3d
 import numpy as np
-from scipy import ndimage
 
 from model.explanation import region
 from model.prediction import Prediction
@@ -39,7 +39,7 @@ def locate(prediction: Prediction, affine: np.ndarray | None = None) -> Location
     if outlined is None:
         return None
     left, top, *_ = outlined.box
-    labels, regions = ndimage.label(prediction.mask[outlined.part])
+    labels, regions = cc3d.connected_components(prediction.mask[outlined.part], connectivity=4, return_N=True)
     largest = 1 + np.bincount(labels.ravel())[1:].argmax()
     rows, columns = np.nonzero(labels == largest)
     x0, y0, x1, y1 = prediction.frame.box

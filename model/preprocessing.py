@@ -6,9 +6,9 @@ Change any of them and VERSION must change too: `model.json` names the version i
 
 from dataclasses import dataclass
 
+import cc3d
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 VERSION = 1
 
@@ -122,7 +122,7 @@ def find_box(grey: np.ndarray) -> tuple[int, int, int, int]:
     if abs(margin - behind) > FOREGROUND_LEVEL * (high - low):  # a thin frame on the very edge
         margin = behind
     foreground = np.abs(small - margin) > FOREGROUND_LEVEL * (high - low)
-    components, count = ndimage.label(_opened(foreground))
+    components, count = cc3d.connected_components(_opened(foreground), connectivity=4, return_N=True)
     if count == 0:
         return whole
     areas = np.bincount(components.ravel())

@@ -9,7 +9,7 @@ from flask_babel import Domain, gettext
 from PIL import Image
 from scipy import ndimage
 
-from model.explanation import MIN_AREA_FRACTION, tumor_mask
+from model.explanation import MIN_AREA_FRACTION, _grown, tumor_mask
 from model.gate import COLOURED, MAX_COLOURED_SHARE, look
 from model.location import locate
 from model.prediction import Prediction
@@ -69,6 +69,15 @@ def test_bytes_are_prepared_as_floats_are(grey):
 def test_opening_is_scipys(share, shape):
     mask = np.random.default_rng(1).random(shape) < share
     assert (_opened(mask) == ndimage.binary_opening(mask, np.ones((3, 3), bool))).all()
+
+
+@pytest.mark.parametrize("by", [1, 3])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1])
+def test_growing_is_scipys(share, by):
+    mask = np.random.default_rng(1).random((40, 57)) < share
+    before = mask.copy()
+    assert (_grown(mask, by) == ndimage.binary_dilation(mask, iterations=by)).all()
+    assert (mask == before).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

@@ -35,6 +35,7 @@ STAGES = (
     Stage("base", 128, 8, 1.2e-4, 2, mask_weight=2.0),
     Stage("fine", 192, 11, 8e-5, 2, exchange=0.3, mask_weight=2.0),
     Stage("polish", 160, 18, 1e-4, 2, exchange=0.25, mask_weight=2.0),
+    Stage("settle", 160, 14, 5e-5, 2, exchange=0.4, mask_weight=2.0),
 )
 BRANCH_AFTER = "base"
 BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
