@@ -8,6 +8,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -35,6 +36,17 @@ def test_every_linked_file_is_there():
     links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
     assert "clinic.md" in links
     assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_understands_the_unit(tmp_path):
+    text = re.search(r"```ini\n(.*?)```", TEXT, re.S).group(1)
+    start = "ExecStart=/opt/earlymed/.venv/bin/python app.py"
+    assert start in text
+    unit = tmp_path / "earlymed.service"
+    unit.write_text(text.replace(start, f"ExecStart={Path(sys.executable).resolve()} app.py"))
+    checked = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
+    assert (checked.returncode, [line for line in checked.stderr.splitlines() if "earlymed" in line]) == (0, [])
 
 
 @pytest.fixture(scope="module")
