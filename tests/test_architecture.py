@@ -28,6 +28,27 @@ def test_serving_imports_nothing_of_training_and_no_tensorflow_before_the_model_
     assert [name for name in loaded if name.startswith(("model.training", "tensorflow", "keras"))] == []
 
 
+ANSWER = """
+import io, sys
+from pathlib import Path
+from app import create_app
+
+client = create_app({"TESTING": True}).test_client()
+content = Path("tests/samples/glioma_Te-gl_0010.jpg").read_bytes()
+for path in ("/", "/api/v1/predict", "/api/v1/overlay", "/api/v1/mask"):
+    answer = client.post(path, data={"file": (io.BytesIO(content), "a.jpg")})
+    assert answer.status_code == 200, (path, answer.text)
+print(*sys.modules)
+"""
+
+
+def test_an_answer_loads_neither_scipy_nor_tensorflow():
+    """They cost a start most of its time, and a laptop's install has neither."""
+    loaded = {name.partition(".")[0] for name in python(ANSWER).splitlines()[-1].split()}
+    assert {"openvino", "cc3d"} <= loaded
+    assert loaded & {"scipy", "tensorflow", "keras", "sklearn", "matplotlib"} == set()
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "model").rglob("*.py")), ids=lambda p: p.stem)
 def test_the_domain_imports_nothing_that_is_built_on_it(path):
     text = path.read_text(encoding="utf-8")
