@@ -12,6 +12,7 @@ from PIL import Image
 from app import create_app
 from format_samples import VOLUME
 from model.labels import DISPLAY, LABELS, MEANING
+from model.reading import read
 from spaces import running_space
 from uploads import API, OVERLAY, send
 
@@ -68,6 +69,19 @@ def test_same_answer_as_the_api_and_the_page(ask, flask, path):
     assert (pixels(picture) == pixels(io.BytesIO(drawn))).all()
     page = send(flask, "/", (path.name, content)).text
     assert f'data-label="{record["label"]}"' in page
+    for chance in record["probabilities"].values():
+        assert f'aria-valuenow="{100 * chance:.1f}"' in page
+
+
+def test_same_answer_as_the_notebook(ask, classifier, monkeypatch):
+    """Its last section, run here, against the Space; the cell itself holds the answer against the API's."""
+    monkeypatch.chdir(ROOT)
+    cells = json.loads((ROOT / "EarlyMed.ipynb").read_text(encoding="utf-8"))["cells"]
+    (cell,) = ("".join(cell["source"]) for cell in cells if "create_app" in "".join(cell["source"]))
+    slices = {path.stem: read(path.read_bytes())[0] for path in SAMPLES}
+    notebook = {"classifier": classifier, "SAMPLES": SAMPLES, "slices": slices}
+    exec(cell, notebook)
+    assert without_times(notebook["record"]) == without_times(ask(notebook["path"])[3])
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -118,6 +132,16 @@ def test_slices_of_a_volume(ask, flask, tmp_path):
     assert beyond["reason"] == f"Expected a slice from 1 to {len(records)}. Received: {len(records) + 1}."
     offered = ask.client.predict(_file(volume), api_name="/slices")
     assert offered["value"] == (len(records) + 1) // 2 and offered["maximum"] == len(records) and offered["visible"]
+
+
+def requirements(path: str) -> set[str]:
+    return {line for line in (ROOT / path).read_text().splitlines() if line and not line.startswith("#")}
+
+
+def test_requirements_are_the_projects_and_gradio():
+    version = re.search(r"^sdk_version: (.+)$", (ROOT / "spaces" / "README.md").read_text(), re.M).group(1)
+    assert requirements("spaces/requirements.txt") - requirements("requirements-clinic.txt") == {f"gradio=={version}"}
+    assert not [line for line in requirements("requirements.txt") if line.startswith("gradio")]
 
 
 def test_api_names(ask):
