@@ -34,6 +34,10 @@ SWEEP, KEEP = 60, 600  # seconds: how often temporary files are looked through, 
 ANSWERS_OWN = "The answer's own class"
 SHOWN = ("Outline", "Evidence")
 BUTTONS = ["fullscreen", "download"]  # without "share", which sends the picture to Hugging Face
+SHOW_ANSWER = """() => {
+    const answer = document.getElementById("answer");
+    if (answer.textContent.trim() && answer.getBoundingClientRect().top > window.innerHeight) answer.scrollIntoView();
+}"""  # on a phone it lies below what was pressed
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Liberation Sans", "sans-serif")
 SAME_ORIGIN = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
@@ -127,8 +131,6 @@ def build(classifier: Classifier) -> gr.Blocks:
             with gr.Column(scale=2):
                 file = gr.File(label="A brain MRI slice", type="binary", elem_id="file", height=150)
                 slice_number = gr.Slider(1, LIMITS.max_slices, value=1, step=1, label="Slice", visible=False)
-                evidence_for = gr.Radio([ANSWERS_OWN, *DISPLAY.values()], value=ANSWERS_OWN, label="Evidence for")
-                shown = gr.CheckboxGroup(list(SHOWN), value=list(SHOWN), label="Shown over the slice")
                 examples = gr.Dataset(
                     components=[gr.Image(visible=False)],
                     samples=[[str(path)] for path in samples],
@@ -142,6 +144,8 @@ def build(classifier: Classifier) -> gr.Blocks:
                 words = gr.HTML(elem_id="answer", label="Answer")
                 probabilities = gr.Label(label="How likely each class is to the model", show_heading=False, elem_id="chances")
                 picture = gr.Image(label="The slice", format="png", interactive=False, elem_id="picture", buttons=BUTTONS)
+                evidence_for = gr.Radio([ANSWERS_OWN, *DISPLAY.values()], value=ANSWERS_OWN, label="Evidence for")
+                shown = gr.CheckboxGroup(list(SHOWN), value=list(SHOWN), label="Shown over the slice")
                 with gr.Accordion("Technical details", open=False):
                     record = gr.JSON(label="Record")
         gr.HTML(guide(classifier.info))
@@ -157,7 +161,8 @@ def build(classifier: Classifier) -> gr.Blocks:
         chosen = file.change(
             desk.choose_slice, file, slice_number, api_name="slices", concurrency_id="model", show_progress="hidden"
         )
-        chosen.then(**asked, api_name="analyze")
+        answered = chosen.then(**asked, api_name="analyze")
+        answered.then(None, js=SHOW_ANSWER, api_visibility="private")
         gr.on([slice_number.release, evidence_for.input, shown.input], **asked, api_visibility="private")
         examples.click(lambda index: str(samples[index]), examples, file, api_visibility="private")
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)

@@ -73,7 +73,7 @@ def privacy(max_bytes: int, seconds: int) -> str:
 
 
 def guide(info: Mapping) -> str:
-    """What the words and colours mean, and how good the model is, from model.json's content."""
+    """What the words and colors mean, and how good the model is, from model.json's content."""
     table = "".join(f"<tr><th>{r.name}</th><td>{r.value}</td><td>{r.interval}</td><td>{r.count}</td></tr>" for r in rows(info))
     return f"""
 <details><summary>What the answer means</summary>
