@@ -182,14 +182,14 @@ def test_figures_are_those_of_model_json():
     html = client_with(INFO).get("/model-card").text
     testing = INFO["figures"]["testing"]
     accuracy = testing["accuracy"]
-    row = next(row for row in html.split("<tr>") if '<th scope="row">Accuracy</th>' in row)
-    assert f"<td>{100 * accuracy['value']:.1f}%</td>" in row
+    row = next(row for row in html.split("<tr ") if '<th scope="row" role="rowheader">Accuracy</th>' in row)
+    assert f'<td role="cell" data-label="Value">{100 * accuracy["value"]:.1f}%</td>' in row
     assert f"{100 * accuracy['low']:.1f}% to {100 * accuracy['high']:.1f}%" in row
     assert f"{accuracy['hits']:,} of {accuracy['of']:,}" in row
     assert f'x="{100 * accuracy["low"]:.1f}"' in row
     for label in LABELS:
-        assert f"<td>{testing['classes'][label]['precision']:.3f}</td>" in html
-        assert f"<td>{testing['auc'][label]:.4f}</td>" in html
+        assert f'data-label="Precision">{testing["classes"][label]["precision"]:.3f}</td>' in html
+        assert f'data-label="AUC">{testing["auc"][label]:.4f}</td>' in html
     for count in {count for row in testing["confusion"]["counts"] for count in row}:
         assert re.search(rf'<td class="dark-\d">{count:,}</td>', html)
     assert INFO["sha256"] in html and INFO["version"] in html

@@ -73,7 +73,7 @@ def classes(info: dict) -> list[Shown]:
     return [shown(measured.Figure(name_of(label), "share", row["accuracy"], "≥ 95 %")) for label, row in rows.items()]
 
 
-def class_table(info: dict) -> list[tuple[str, str, str, str, str, int]]:
+def class_table(info: dict) -> list[tuple[str, str, str, str, str, str]]:
     """(class, precision, recall, F1, AUC, slices) of each class on Testing."""
     testing = info.get("figures", {}).get("testing", {})
     return [
@@ -81,7 +81,7 @@ def class_table(info: dict) -> list[tuple[str, str, str, str, str, int]]:
             name_of(label),
             *(number(row[key], 3) for key in ("precision", "recall", "f1")),
             decimals(testing.get("auc", {}).get(label), 4),
-            row["slices"],
+            number(row["slices"]),
         )
         for label, row in testing.get("classes", {}).items()
     ]
