@@ -291,6 +291,7 @@ def test_a_study_called_a_tumors_though_no_tumor_is_likelier_than_each_says_why(
     assert "Probability of a tumor 54.0%" in text
     assert "“Glioma” is only the likeliest of the three tumors, none of which is likelier than “no tumor”." in text
     assert "closest of its four groups" not in text
+    assert "answer: Glioma, 18.0%. It is uncertain." in card  # its own, not that of “no tumor”
 
 
 def test_each_of_several_files_that_cannot_be_read_gets_its_reason(client, fake):
