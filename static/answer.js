@@ -18,6 +18,7 @@ export class Answer {
     this.place = place;
     this.question = question;
     this.home = document.title;
+    if (history.state?.answer) history.replaceState(null, ""); // of an answer that went when the page was loaded anew
     addEventListener("popstate", (event) => this.turn(Boolean(event.state?.answer) && this.shown));
     document.addEventListener("click", (event) => this.shown && within(event));
     this.shown = false;

@@ -17,6 +17,7 @@ const limits = { files: Number(input.dataset.maxFiles), bytes: Number(input.data
 const chosen = new Chosen(find("[data-chosen]"), tell);
 const answer = new Answer(document.getElementById("answer"), document.getElementById("ask"));
 let request = null;
+let from = null; // what had the focus when something was sent
 
 function tell(files) {
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
@@ -37,11 +38,16 @@ function complain(title, message) {
   problem.scrollIntoView({ block: "nearest" });
 }
 
+// Keys lead from the progress to its Cancel; afterwards they are where they were, unless the answer has them.
 function busy(is) {
+  const held = progress.contains(document.activeElement);
+  if (is) from = document.activeElement;
   progress.hidden = !is;
   submit.disabled = is;
   submit.hidden = is;
   form.toggleAttribute("aria-busy", is);
+  if (is) progress.focus({ preventScroll: true });
+  else if (held) from.focus({ preventScroll: true });
 }
 
 function step(key, value, values) {

@@ -125,3 +125,24 @@ def test_back_leads_to_the_question_and_forward_to_the_answer(open_page):
     assert page.get_by_role("article").is_visible()
     page.get_by_role("link", name="Analyze another").click()
     assert page.get_by_role("button", name="Analyze", exact=True).is_visible()
+
+
+def test_analyzing_another_works_after_the_page_was_loaded_anew(open_page):
+    page = open_page()
+    press(page, "Glioma")
+    page.reload()
+    press(page, "Meningioma")
+    page.get_by_role("link", name="Analyze another").click()
+    page.locator("#ask").wait_for()
+    assert not page.locator("#answer").is_visible()
+    page.go_forward()
+    assert page.get_by_role("heading", level=2).first.inner_text() == "Meningioma"
+
+
+def test_reading_on_does_not_lose_the_answer(open_page):
+    page = open_page()
+    press(page, "Glioma")
+    with page.expect_popup() as read:
+        page.get_by_role("article").get_by_role("link", name="Understanding your results").click()
+    assert read.value.get_by_role("heading", level=1).inner_text() == "Understanding your results"
+    assert page.get_by_role("article").is_visible()

@@ -85,6 +85,19 @@ def test_cancelling_stops_the_work_and_gives_the_turn_back(open_page, running, t
     assert running.output().count("pages.answer_page answered") == before + 1  # that of the sample alone
 
 
+def test_who_sends_by_keys_is_led_to_cancel_and_back(open_page, tmp_path):
+    page = open_page()
+    choose(page, volume(tmp_path, 90))
+    page.get_by_role("button", name="Analyze", exact=True).press("Enter")
+    page.locator("[data-status-line]", has_text="Analyzing").wait_for()
+    page.keyboard.press("Tab")
+    cancel = page.get_by_role("button", name="Cancel")
+    assert cancel.evaluate("button => button === document.activeElement")
+    cancel.press("Enter")
+    page.locator("[data-status-line]", has_text="Canceled").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Analyze"
+
+
 def test_a_lost_connection_is_told_and_the_files_stay(open_page, server):
     page = open_page()
     page.route(f"{server}/", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
