@@ -30,6 +30,7 @@ EXPECTED = "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: 
         pytest.param(encode(GREY, "ICO"), "an icon (ICO)", id="ico"),
         pytest.param(b"%PDF-1.7\n%\xe2\xe3", "a PDF. Please save the picture in it as PNG", id="pdf"),
         pytest.param(b"Rar!\x1a\x07\x01\0", "a RAR archive. Please pack the files as ZIP", id="rar"),
+        pytest.param(bytes(257) + b"ustar\x0000", "a TAR archive. Please pack the files as ZIP", id="tar"),
         pytest.param(b"7z\xbc\xaf\x27\x1c\0\x04", "a 7-Zip archive. Please pack the files as ZIP", id="7z"),
         pytest.param(b"NRRD0004\n# x\n", "NRRD. Please convert it to NIfTI", id="nrrd"),
         pytest.param(b"\x89HDF\r\n\x1a\n", "an HDF5 file (MINC, or MATLAB). Please convert it to NIfTI", id="minc"),

@@ -105,6 +105,7 @@ def test_a_segmented_palette_is_refused():
     [
         ({"Modality": "CT", "SOPClassUID": "1.2"}, NotMR, "Expected an MR image. Received: CT, computed tomography."),
         ({"Modality": "PLANTED", "SOPClassUID": "1.2"}, NotMR, "Expected an MR image. Received: DICOM of another modality."),
+        ({"Modality": "CT"}, NotMR, "Expected an MR image. Received: CT, computed tomography."),  # of the class MR Image
         ({"SOPClassUID": PDF}, UnsupportedFormat, "Expected a DICOM image. Received: Encapsulated PDF."),
         ({"PixelData": None}, UnsupportedFormat, "Expected a DICOM image. Received: a DICOM file without one."),
         (
@@ -131,6 +132,7 @@ def test_a_file_that_does_not_tell_its_modality_is_read_with_a_note(modality):
 
 def test_the_class_of_the_object_tells_that_it_is_mr():
     assert read(dicom(Modality=None)).notes == ()
+    assert read(dicom(Modality="MRT")).notes == ()  # a word of the scanner's own
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,13 @@ def test_another_part_of_the_body_is_noted(part, note):
     assert read(dicom(BodyPartExamined=part)).notes == ((note,) if note else ())
 
 
-@pytest.mark.parametrize("length", [133, 200, 400, 600, 900])
-def test_a_file_cut_short_is_refused(length):
-    with pytest.raises(ReadError, match="DICOM"):
-        read(dicom()[:length])
+@pytest.mark.parametrize("data", [dicom(), samples.implicit()], ids=["explicit", "implicit"])
+@pytest.mark.parametrize("length", [132, 133, 200, 345, 400, 600, 900])
+def test_a_file_cut_short_is_damaged_wherever_it_ends(data, length):
+    with pytest.raises(ReadError) as caught:
+        read(data[:length])
+    assert type(caught.value) is ReadError, caught.value  # and not DICOM without an image
+    assert str(caught.value) == "Expected a whole DICOM file. Received: one that is damaged or cut short."
 
 
 def test_nothing_that_the_file_says_of_a_person_gets_out(caplog, capfd):

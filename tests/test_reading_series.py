@@ -102,6 +102,18 @@ def test_a_copy_of_a_file_counts_once():
     assert len(scan) == 8 and len(scan.series) == 1
 
 
+def test_slices_that_were_given_one_identifier_are_no_copies():
+    """Some programs that take names out of files give all of them the same UID."""
+    scan = read(zipped({f"{i}": one for i, one in enumerate(samples.series(SOPInstanceUID="1.2.3"))}))
+    np.testing.assert_array_equal(scan.slices, VOLUME)
+
+
+def test_names_count_where_there_are_neither_positions_nor_numbers():
+    values = {"ImagePositionPatient": None, "InstanceNumber": None}
+    files = {f"IM{i}": dicom(VOLUME[i % 8] + i, SOPInstanceUID=f"1.2.3.{i}", **values) for i in reversed(range(12))}
+    assert read(zipped(files)).names == tuple(f"IM{i}" for i in range(12))
+
+
 def test_slices_of_another_size_are_another_series():
     files = [*series(), dicom(VOLUME[0][:20], position=40.0, number=20)]
     assert [len(s) for s in read(pack(files)).series] == [8, 1]

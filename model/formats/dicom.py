@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pydicom
 from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -28,6 +30,7 @@ PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 BULK = (*PIXELS, "IconImageSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 # Preamble, and a transfer syntax: what is put before a data set that was inflated.
 HEADER = bytes(128) + b"DICM" + b"\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
+UNDEFINED = 0xFFFFFFFF  # length of an element that goes on to its delimiter
 LARGEST = 1e12  # number that is taken for one; not-a-number is not smaller either
 SMALLEST = 1e-6  # mm between pixels or slices; NIfTI's 32 bits make 0 of what is far below
 NOT_SAID = "The DICOM file does not say that it is MR."
@@ -113,11 +116,24 @@ def parse(data: bytes, budget: Budget) -> Dataset:
         if UID(meta.get("TransferSyntaxUID", "")) == DeflatedExplicitVRLittleEndian:
             data = HEADER + inflate(stream.read(), -15, budget)
     ds = pydicom.dcmread(io.BytesIO(data), force=start == 0)
+    if ends_early(ds):
+        raise damaged("DICOM file")
     if "TransferSyntaxUID" not in ds.file_meta:
         implicit, little = ds.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return ds
+
+
+def ends_early(ds: Dataset) -> bool:
+    """Does the file end before its first element, or within its last one, where pydicom simply stops?
+
+    Pixels are not asked: some programs leave out the byte that makes their number even.
+    """
+    last = ds.get_item(max(ds.keys())) if ds else None
+    if isinstance(last, RawDataElement) and last.length != UNDEFINED and keyword_for_tag(last.tag) not in PIXELS:
+        return len(last.value or b"") < last.length
+    return last is None
 
 
 def check(ds: Dataset) -> Iterator[str]:
@@ -130,13 +146,15 @@ def check(ds: Dataset) -> Iterator[str]:
     if kind.name.startswith("Encapsulated "):
         raise UnsupportedFormat(f"Expected a DICOM image. Received: {kind.name.removesuffix(' Storage')}.")
     modality = str(ds.get("Modality") or "").strip().upper()
+    if modality in dicom_terms.MODALITIES:
+        raise NotMR(f"Expected an MR image. Received: {modality}, {dicom_terms.MODALITIES[modality]}.")
     if modality != "MR" and not kind.name.startswith(("MR ", "Enhanced MR ", "Legacy Converted Enhanced MR ")):
-        if modality in dicom_terms.MODALITIES:
-            raise NotMR(f"Expected an MR image. Received: {modality}, {dicom_terms.MODALITIES[modality]}.")
         if modality not in dicom_terms.UNTOLD:
             raise NotMR("Expected an MR image. Received: DICOM of another modality.")
         yield NOT_SAID
     if not any(keyword in ds for keyword in PIXELS):
+        if kind.name.endswith("Image Storage") and "Rows" not in ds:  # it ended between two elements
+            raise damaged("DICOM file")
         raise UnsupportedFormat("Expected a DICOM image. Received: a DICOM file without one.")
     if "MOSAIC" in (ds.get("ImageType") or ()):
         raise UnsupportedFormat("Expected single slices. Received: a mosaic of them. Please export it as single slices.")

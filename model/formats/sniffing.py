@@ -87,6 +87,8 @@ def _describe(data: bytes) -> str:
     for magic, name in OTHERS:
         if data.startswith(magic):
             return name
+    if data[257:262] == b"ustar":
+        return "a TAR archive. Please pack the files as ZIP"
     if data[4:8] == b"ftyp":
         return "a video, or a picture of a telephone (HEIC, AVIF). Please save it as PNG or JPEG"
     if data.startswith(NETPBM):

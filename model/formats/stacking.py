@@ -20,9 +20,11 @@ def stack(slices: list[DicomSlice]) -> tuple[list[DicomSlice], tuple[Series, ...
     Returns:
         The slices, the series that they form (one after the other; a single slice forms one too), and notes.
     """
-    once = {(s.instance, s.frame): s for s in reversed(slices)}
+    once = {}
+    for one in slices:  # also asked where it lies: some programs that take names out give all files one identifier
+        once.setdefault((one.instance, one.frame, one.number, one.position), one)
     groups = defaultdict(list)
-    for one in sorted(once.values(), key=lambda s: (s.number, s.name)):
+    for one in sorted(once.values(), key=lambda s: s.number):  # those of one number stay as they came
         turn = tuple(np.round(one.orientation, 2) + 0.0) if one.orientation else None
         groups[one.series, turn, one.pixels.shape].append(one)
     ordered, found, notes = [], [], []
