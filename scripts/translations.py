@@ -15,6 +15,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from model.formats.dicom_terms import BODY_PARTS, MODALITIES
 from model.labels import CLASSES
 from model.measured import CALIBRATION, DICE, DICE_FLAIR, SHARES
 from model.provenance import SOURCES
@@ -72,6 +73,7 @@ def of_the_model() -> list[tuple[str, str]]:
         *(("model/labels.py", text) for text in labels),
         *(("model/measured.py", text) for text in names),
         *(("model/provenance.py", text) for text in sources),
+        *(("model/formats/dicom_terms.py", text) for text in (*MODALITIES.values(), *BODY_PARTS.values())),
     ]
 
 

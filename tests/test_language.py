@@ -14,6 +14,7 @@ from flask_babel import Domain
 
 import format_samples
 from fakes import ok, picture, refused
+from model.formats import dicom_terms
 from model.gate import look
 from model.labels import CLASSES
 from model.reading import LIMITS, ReadError, read
@@ -318,6 +319,23 @@ def test_common_read_errors_have_a_template(app, data):
         read(data, LIMITS)
     with app.test_request_context(headers={"Accept-Language": "es"}):
         assert "lang" not in said(caught.value)
+
+
+@pytest.mark.parametrize("code", dicom_terms.MODALITIES)
+def test_modalities_are_named_in_spanish(app, code):
+    with pytest.raises(ReadError) as caught:
+        read(format_samples.dicom(Modality=code))
+    with app.test_request_context(headers={"Accept-Language": "es"}):
+        told_in_spanish = told(str(caught.value))
+        assert told_in_spanish.startswith(f"Se esperaba una imagen de resonancia (MR). Se recibió: {code}, ")
+        assert "lang" not in said(caught.value) and dicom_terms.MODALITIES[code] not in told_in_spanish
+
+
+def test_parts_of_the_body_are_named_in_spanish(app):
+    (note,) = read(format_samples.dicom(BodyPartExamined="KNEE")).notes
+    with app.test_request_context(headers={"Accept-Language": "es"}):
+        assert told(note) == "El archivo DICOM dice que muestra una rodilla, no la cabeza."
+        assert told("Received: GIF, which nobody knows.") == "Received: GIF, which nobody knows."
 
 
 SEG_OF_A_PICTURE = "Expected a slice of a volume or series. Received: a single picture."

@@ -10,6 +10,7 @@ import re
 from flask_babel import gettext
 from markupsafe import Markup, escape
 
+from model.formats.dicom_terms import BODY_PARTS, MODALITIES
 from web.language import language, localized
 
 
@@ -75,6 +76,7 @@ TEMPLATES = (
     N_("Received: an office document."),
     N_("Received: a DICOM file without one."),
     N_("Received: DICOM of another modality."),
+    N_("Received: %(code)s, %(modality)s."),
     N_("Received: a mosaic of them."),
     N_("Received: an animated %(format)s of %(count)s pictures."),
     N_("Received: a PDF."),
@@ -120,6 +122,7 @@ TEMPLATES = (
     N_("The NIfTI file does not say how it is oriented; left and right, or top and bottom, may be exchanged."),
     N_("The DICOM file does not say that it is MR."),
     N_("The DICOM file does not say that it shows the head."),
+    N_("The DICOM file says that it shows %(part)s, not the head."),
     N_("%(count)s file in the ZIP left out."),
     N_("%(count)s files in the ZIP left out."),
 )
@@ -132,7 +135,9 @@ KINDS = {
     "share": r"\d+%",
     "format": r"[\w ]+?",
     "keyword": r"\w+",
+    "code": r"\w+",
 }
+WORDS = {"modality": frozenset(MODALITIES.values()), "part": frozenset(BODY_PARTS.values())}  # which are translated, too
 NUMBERS = ("count", "seconds", "share")
 SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z\d])")
 
@@ -169,10 +174,13 @@ def sentence_said(sentence: str) -> Markup:
 def translation(sentence: str) -> str | None:
     """In the reader's language; None when no template fits."""
     for template, form in PATTERNS:
-        if found := form.fullmatch(sentence):
+        found = form.fullmatch(sentence)
+        if found and all(found[name] in words for name, words in WORDS.items() if name in form.groupindex):
             return gettext(template, **{name: written(name, value) for name, value in found.groupdict().items()})
     return None
 
 
 def written(name: str, value: str) -> str:
+    if name in WORDS:
+        return gettext(value)
     return localized(value.replace(",", "")) if name in NUMBERS else value
