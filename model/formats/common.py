@@ -203,7 +203,7 @@ def only_finite(values: np.ndarray, low: float | None = None) -> np.ndarray:
     if values.dtype.kind != "f":
         return values.astype(values.dtype.newbyteorder("="), copy=False)
     with np.errstate(over="ignore"):
-        values = values.astype(np.float32)
+        values = values.astype(np.float32, copy=False)
     finite = np.isfinite(values)
     if finite.all():
         return values
@@ -211,5 +211,4 @@ def only_finite(values: np.ndarray, low: float | None = None) -> np.ndarray:
         if not finite.any():
             raise ReadError("Expected an image with finite values. Received: none.")
         low = values[finite].min()
-    values[~finite] = low
-    return values
+    return np.where(finite, values, np.float32(low))

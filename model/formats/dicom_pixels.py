@@ -183,8 +183,11 @@ def rescale(values: np.ndarray, slope: float | None, intercept: float | None) ->
     intercept = 0.0 if intercept is None else intercept
     if (slope, intercept) == (1.0, 0.0) or slope == 0:
         return values
+    scaled = np.empty(values.shape, np.float32)
     with np.errstate(over="ignore"):
-        return (values * slope + intercept).astype(np.float32)
+        for row, stored in zip(scaled, values, strict=True):  # one at a time: of the whole the double precision would stay
+            row[:] = stored * slope + intercept
+    return scaled
 
 
 def clip_to_window(values: np.ndarray, facts: dict) -> np.ndarray:
@@ -202,7 +205,7 @@ def clip_to_window(values: np.ndarray, facts: dict) -> np.ndarray:
     tissue = values[values > values.mean()]
     if saturated > MAX_SATURATED or not tissue.size or (tissue < low).mean() > TISSUE:
         return values
-    return np.clip(values.astype(np.float32), low, high)
+    return np.clip(values.astype(np.float32, copy=False), low, high)
 
 
 def _padding(values: np.ndarray, ds: Dataset) -> np.ndarray | None:

@@ -4,7 +4,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from model.formats import parts
 from model.formats.common import Budget, OverLimit, ReadError, Scan, Series, UnsupportedFormat, damaged, only_finite
@@ -77,11 +77,12 @@ def _page(image: Image.Image, budget: Budget, tile: tuple[int, int] = (0, 0)) ->
     """(H, W) or (H, W, 2..4), uint8 or wider, turned as EXIF says."""
     # A tile is decoded whole, also one that is larger than its page and compressed to next to nothing.
     budget.take(max(image.height, tile[0]), max(image.width, tile[1]))
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would be copied, and a picture may be large
+        image = ImageOps.exif_transpose(image)
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode not in PLAIN_MODES:
         image = image.convert("RGB")
-    return only_finite(np.array(image))
+    return only_finite(np.asarray(image))
