@@ -15,6 +15,7 @@ import numpy as np
 
 from model.labels import LABELS
 from model.training import recipe
+from model.training.averaging import average
 from model.training.dataset import assign, load_manifest
 from model.training.export import export
 from model.training.fit import fit, history, smoke
@@ -71,12 +72,16 @@ def main() -> int:
     start = args.branch and args.branch / f"{recipe.BRANCH_AFTER}.weights.h5"
     sides = split["train"], split["validation"]
     trained = fit(args.data, *sides, args.run, args.weights, args.seed, stages, samples, start)
+    averaged = [stage.name for stage in stages if stage.name in recipe.AVERAGED] if stages[-1].name in recipe.AVERAGED else []
+    if averaged:
+        average(trained, [args.run / f"{name}.weights.h5" for name in averaged])
     facts = {
         "protocol": args.protocol,
         "held_out_sources": args.hold_out,
         "seed": args.seed,
         "stages": stages_before(args.branch) + [vars(s) for s in stages],
         "epoch_samples": samples,
+        "averaged": averaged,
         "branch": args.branch and args.branch.name,
         "history": (history(args.branch) if args.branch else []) + history(args.run),
         "weights": "imagenet" if args.weights == "imagenet" else Path(args.weights).name,

@@ -27,7 +27,7 @@ class Stage:
     mask_weight: float = 1.0
 
 
-# First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest at the
+# First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at the
 # size that is served: the weights of `fine`, asked at 160 px, were no worse than at 192 px, for two thirds of the work. A run
 # that holds sources out ends after `base` (--until), is asked about them, and others may branch off there (--branch).
 STAGES = (
@@ -38,6 +38,7 @@ STAGES = (
     Stage("settle", 160, 14, 5e-5, 2, exchange=0.4, mask_weight=2.0),
 )
 BRANCH_AFTER = "base"
+AVERAGED = ("polish", "settle")  # what is exported is the mean of the weights that these ended with
 BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
 EPOCH_SAMPLES = 4800
 WEIGHT_DECAY = 1e-4

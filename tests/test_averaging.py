@@ -1,0 +1,34 @@
+"""The mean of several weights."""
+
+import keras
+import numpy as np
+import pytest
+
+from model.training.averaging import average
+
+
+def network(units=2):
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, name="dense")])
+
+
+def saved(folder, name, value, units=2):
+    one = network(units)
+    one.set_weights([np.full(weight.shape, value, np.float32) for weight in one.get_weights()])
+    one.save_weights(folder / f"{name}.weights.h5")
+    return folder / f"{name}.weights.h5"
+
+
+def test_weights_are_the_mean_of_the_files_and_the_networks_own_play_no_part(tmp_path):
+    files = [saved(tmp_path, "first", 1.0), saved(tmp_path, "second", 4.0), saved(tmp_path, "third", 7.0)]
+    averaged = network()
+    average(averaged, files)
+    assert [np.unique(weight).tolist() for weight in averaged.get_weights()] == [[4.0], [4.0]]
+    average(averaged, files[:1])
+    assert [np.unique(weight).tolist() for weight in averaged.get_weights()] == [[1.0], [1.0]]
+
+
+def test_only_weights_of_this_network_can_be_averaged(tmp_path):
+    with pytest.raises(ValueError):
+        average(network(), [saved(tmp_path, "other", 1.0, units=5)])
+    with pytest.raises(ValueError, match="Received: none"):
+        average(network(), [])
