@@ -115,10 +115,8 @@ def test_files_of_one_name_are_several():
         ([*series()[:3], *series()[1:2]], [3]),  # a copy counts once
         ([*series(), *series(VOLUME[:, :20], SeriesDescription="other")], [8, 8]),  # another shape is another series
         ([*series()[:4], *series(**OTHER)[:4]], [4, 4]),
-        (
-            [dicom(VOLUME[i], position=3.0 * i, number=i + 1, SeriesInstanceUID=None) for i in range(4)],
-            [],
-        ),  # nothing says that they are one
+        # Nothing says that these are one:
+        ([dicom(VOLUME[i], position=3.0 * i, number=i + 1, SeriesInstanceUID=None) for i in range(4)], []),
         ([dicom(VOLUME[i], position=3.0 * i, number=i + 1, SeriesInstanceUID="") for i in range(4)], []),
         ([bare(dataset(one, position=3.0 * i, SOPInstanceUID=None)) for i, one in enumerate(VOLUME)], [8]),
     ],
