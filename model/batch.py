@@ -48,6 +48,7 @@ class Answer:
         pixels, prediction: None when there is no slice.
         scan: what the source holds, when there is a volume or series of several slices in it; else None.
         predictions: of all slices of the scan; its last answer has them, the others have none.
+        place: of a DICOM file's only slice, its dicom.DicomPlace; else None.
     """
 
     source: Source
@@ -60,6 +61,7 @@ class Answer:
     record: dict | None = None
     scan: Scan | None = None
     predictions: list[Prediction] = field(default_factory=list)
+    place: object | None = None
 
     @property
     def last(self) -> bool:
@@ -125,6 +127,7 @@ def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
     whole = scan if scan.is_study else None
     answers = [Answer(source, i, len(scan), share, pixels=pixels, scan=whole) for i, pixels in enumerate(scan)]
     answers[0].notes = tuple(scan.notes)
+    answers[0].place = scan.places[0] if len(scan.places) == 1 else None
     return answers
 
 

@@ -61,6 +61,14 @@ class Prediction:
     evidence: np.ndarray | None = None
     frame: Frame | None = None
 
+    @property
+    def area_px(self) -> int:
+        """Pixels inside the outline."""
+        return int(self.mask.sum())
+
+    def brief(self) -> "Brief":
+        return Brief(self.status, self.label, self.probabilities, self.uncertain, self.area_px)
+
     def record(self, file: str, slice_index: int, model: str) -> dict:
         """The record as design and API name it: plain types only, ready for JSON."""
         record = {"file": file, "slice": slice_index, "status": self.status}
@@ -80,6 +88,17 @@ class Prediction:
         else:
             record |= {"reason": self.reason, "in_distribution": round(self.in_distribution, 6)}
         return record | {"timings_ms": {k: round(v, 3) for k, v in self.timings_ms.items()}, "model": model}
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a study needs of a Prediction: without mask and evidence it can be kept of every file in a folder."""
+
+    status: str
+    label: str | None
+    probabilities: dict[str, float] | None
+    uncertain: bool
+    area_px: int
 
 
 def unread_record(file: str, error: ReadError, model: str, timings_ms: Mapping[str, float] | None = None) -> dict:

@@ -1,5 +1,6 @@
 """The record of a slice's answer: what its keys are, and how records become CSV. The scripts and the API print it."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, NotRequired, TypedDict
@@ -82,12 +83,24 @@ class StudyFacts(TypedDict):
         float | None,
         {"description": "Of the outlines of all its slices, in ml; null without a finding, or where distances are not known."},
     ]
+    files: NotRequired[
+        Annotated[
+            list[str],
+            {
+                "description": "Of a series whose slices are files of their own: their names in its order, in which `start`, "
+                "`stop` and `best_slice` count.",
+                "minItems": 2,
+            },
+        ]
+    ]
 
 
 class StudyRecord(TypedDict):
     """The record of a volume or series. Those of slices have no key `study`."""
 
-    file: Annotated[str, {"description": "The name under which the file was given."}]
+    file: Annotated[
+        str | None, {"description": "The name under which the file was given; null for a series of several files."}
+    ]
     study: StudyFacts
     model: Version
 
@@ -98,7 +111,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-STUDY_COLUMNS = ("start", "stop", "analyzed", "refused", "tumor_probability", "best_slice", "volume_ml")
+STUDY_COLUMNS = ("start", "stop", "analyzed", "refused", "tumor_probability", "best_slice", "volume_ml", "files")
 
 # A spreadsheet takes a cell that begins so for a formula, and runs it (OWASP, CSV Injection). Apostrophes before it are
 # counted in, so that what was put in front of a text can be told from what was there. The last four are = + - @ of full
@@ -112,12 +125,14 @@ def csv_lines(records: Iterable[Record | StudyRecord] = (), header: bool = True,
 
     A text that a spreadsheet would take for a formula, such as the file name "=1+1.png", has an apostrophe before it;
     `text_of_cell` takes it away. The row of a study has the status `study` and no slice; it needs the `columns` COLUMNS +
-    STUDY_COLUMNS.
+    STUDY_COLUMNS. Its `files` are a list in JSON.
     """
     lines = [",".join(columns)] if header else []
     for record in records:
         if "study" in record:
             known = {key: value for key, value in record["study"].items() if value is not None}
+            if "files" in known:
+                known["files"] = json.dumps(known["files"], ensure_ascii=False)
             record = {"file": record["file"], "status": "study", "model": record["model"]} | known
         tumor = record.get("tumor") or {}
         row = record | record.get("probabilities", {}) | tumor

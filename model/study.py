@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.labels import LABELS, NOTUMOR
-from model.prediction import Prediction
+from model.prediction import Brief, Prediction
 from model.reading import Scan, Series
 
 FEWEST = 3  # neighbouring slices that must speak together; with fewer answers there is no class
@@ -37,6 +37,8 @@ class Study:
         best_slice: index in the scan of the slice that shows the finding best; None when no tumor was found.
         volume_ml: what the outlines of all its slices hold, in ml; None when no tumor was found, or where the distances
             between voxels are not known.
+        files: of a series whose slices came as files of their own, their names in its order: `start`, `stop` and
+            `best_slice` count in it. Else empty.
     """
 
     start: int
@@ -49,8 +51,9 @@ class Study:
     uncertain: bool
     best_slice: int | None
     volume_ml: float | None
+    files: tuple[str, ...] = ()
 
-    def record(self, file: str, version: str) -> dict:
+    def record(self, file: str | None, version: str) -> dict:
         """The study's record: plain types only, ready for JSON. It has a key `study` and none named `slice` or `status`."""
         study = {
             "start": self.start,
@@ -64,6 +67,8 @@ class Study:
             "best_slice": self.best_slice,
             "volume_ml": None if self.volume_ml is None else round(self.volume_ml, 3),
         }
+        if self.files:
+            study["files"] = list(self.files)
         return {"file": file, "study": study, "model": version}
 
 
@@ -81,9 +86,10 @@ def studies(scan: Scan, predictions: Sequence[Prediction]) -> list[Study]:
     return [summarize(predictions[s.start : s.stop], s) for s in scan.series if len(s) > 1]
 
 
-def summarize(predictions: Sequence[Prediction], series: Series) -> Study:
+def summarize(predictions: Sequence[Prediction | Brief], series: Series, files: Sequence[str] = ()) -> Study:
     """Args:
         predictions: of the series' slices, in order.
+        files: see Study.
 
     Raises:
         ValueError: when there are more or fewer than slices.
@@ -93,7 +99,7 @@ def summarize(predictions: Sequence[Prediction], series: Series) -> Study:
     analyzed = [i for i, prediction in enumerate(predictions) if prediction.status == "ok"]
     counts = (series.start, series.stop, len(analyzed), len(predictions) - len(analyzed))
     if len(analyzed) < FEWEST:
-        return Study(*counts, None, None, None, True, None, None)
+        return Study(*counts, None, None, None, True, None, None, tuple(files))
     by_slice = np.array([[predictions[i].probabilities[label] for label in LABELS] for i in analyzed])
     window = most_suspicious(1.0 - by_slice[:, NOTUMOR], neighbours(series))
     means = by_slice[window].mean(axis=0)
@@ -110,6 +116,7 @@ def summarize(predictions: Sequence[Prediction], series: Series) -> Study:
         uncertain=2 * sum(sure) <= len(sure) or len(analyzed) < len(predictions) / 2,
         best_slice=series.start + _best(predictions, analyzed, label) if found else None,
         volume_ml=_volume(predictions, series) if found else None,
+        files=tuple(files),
     )
 
 
@@ -125,13 +132,13 @@ def most_suspicious(tumor: np.ndarray, count: int) -> slice:
     return slice(first, first + count)
 
 
-def _best(predictions: Sequence[Prediction], analyzed: list[int], label: str) -> int:
+def _best(predictions: Sequence[Prediction | Brief], analyzed: list[int], label: str) -> int:
     """The slice with the largest outline, each counted as far as the slice speaks for the study's class."""
-    shown = [predictions[i].probabilities[label] * (1 + int(predictions[i].mask.sum())) for i in analyzed]
+    shown = [predictions[i].probabilities[label] * (1 + predictions[i].area_px) for i in analyzed]
     return analyzed[int(np.argmax(shown))]
 
 
-def _volume(predictions: Sequence[Prediction], series: Series) -> float | None:
+def _volume(predictions: Sequence[Prediction | Brief], series: Series) -> float | None:
     if series.voxel_ml is None:
         return None
-    return series.voxel_ml * sum(int(prediction.mask.sum()) for prediction in predictions)
+    return series.voxel_ml * sum(prediction.area_px for prediction in predictions)

@@ -2,8 +2,10 @@
 
 A file in a folder is named relative to that folder, in its record and below --masks and --overlay. With --studies, the
 slices of a volume or series are followed by its own record: {"file", "study": {...}, "model"}; in CSV a row with the status
-"study" and further columns. docs/studies.md tells what is in it. Exit status: 0 when every file was answered or refused, 1
-when one could not be read, 2 for bad usage, 130 when interrupted.
+"study" and further columns. docs/studies.md tells what is in it. DICOM files of one slice each that lie in the same folder and
+name the same series are a series, too, when the folder is given: the record of its study follows the folder's last file, bears
+the folder's name, and lists them as "files". Exit status: 0 when every file was answered or refused, 1 when one could not be
+read, 2 for bad usage, 130 when interrupted.
 """
 
 import argparse
@@ -25,17 +27,24 @@ from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
 from model.engines import EngineError
 from model.exports import FORMATS as VOLUME_FORMATS
 from model.exports import ExportError, volume_mask
+from model.loose import Folders, may_be_dicom
 from model.overlay import mask_png, overlay
 from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
 from model.resume import READERS, NotResumable, Written, written
+from model.study import Study
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 MOST_JOBS = 4  # by default; each may hold a decoded file
 BAR = "{l_bar}{bar}| {n:.0f}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"  # tqdm's own, but for a file that is half done
 VOLUME_MASKS = (
     "write the mask of each volume or series below --masks, too: nifti as NAME.nii.gz, seg as NAME.seg.dcm, a DICOM SEG, "
-    "which needs DICOM and holds the patient's name, as the standard has it"
+    "which needs DICOM and holds the patient's name, as the standard has it; none of a series that came as several files"
 )
+RESUME = (
+    "go on with what an interrupted run has written to --out FILE; with --studies the DICOM files of a folder that is not "
+    "done are analyzed once more, without a second record"
+)
+NO_MASK = "no mask of the volume. Expected a series in one file, such as a ZIP. Received: {} files."
 
 
 class UsageError(Exception):
@@ -44,9 +53,15 @@ class UsageError(Exception):
 
 @dataclass(frozen=True)
 class Input(Source):
-    """A source, and the name of its pictures below --masks and --overlay."""
+    """A source.
+
+    Attributes:
+        picture: the name of its pictures below --masks and --overlay.
+        folder: of a file out of a folder: which of the given paths it came by, and the folder's name in records.
+    """
 
     picture: PurePath
+    folder: tuple[int, str] | None = None
 
     def volume(self, format: str, start: int = 0) -> PurePath:
         """The name of the mask of a volume, here of the one that begins with slice `start`."""
@@ -66,7 +81,8 @@ def aligned(record: dict) -> str:
         study = record["study"]
         notes = [f"study of {study['stop'] - study['start']} slices"]
         notes += [f"{study['volume_ml']:.1f} ml"] if study["volume_ml"] is not None else []
-        notes += [f"best {study['best_slice']}"] if study["best_slice"] is not None else []
+        if (best := study["best_slice"]) is not None:
+            notes += [f"best {study['files'][best] if 'files' in study else best}"]
         notes += ["uncertain"] if study["uncertain"] else []
         probability = f"{study['probabilities'][study['label']]:.3f}" if study["label"] else ""
         return f"{record['file'][-40:]:40} {study['label'] or 'none':12} {probability:>11}  {', '.join(notes)}\n"
@@ -119,9 +135,13 @@ def command_line() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="a file, a folder, or - for standard input")
     add("--format", choices=("jsonl", "csv", "table"), default="jsonl")
-    add("--studies", action="store_true", help="after the slices of a volume or series, give the record of the whole")
+    add(
+        "--studies",
+        action="store_true",
+        help="after the slices of a volume or series, give the record of the whole",
+    )
     add("--out", type=Path, metavar="FILE", help="write the records to a new FILE instead of stdout")
-    add("--resume", action="store_true", help="go on with what an interrupted run has written to --out FILE")
+    add("--resume", action="store_true", help=RESUME)
     add("--masks", type=Path, metavar="DIR", help="write each slice's tumor mask here, as a 1-bit PNG")
     add("--volume-masks", choices=VOLUME_FORMATS, help=VOLUME_MASKS)
     add("--overlay", type=Path, metavar="DIR", help="write each slice here, with its outline and evidence, as a PNG")
@@ -141,7 +161,7 @@ def find_sources(paths: list[str], out: Path | None = None) -> list[Input]:
     """Expand folders, but for hidden files and `out`; raises UsageError for a path that is neither file nor folder."""
     own = out.resolve() if out else None
     sources = []
-    for given in paths:
+    for number, given in enumerate(paths):
         path = Path(given)
         if given == "-":
             sources.append(Input("-", None, PurePath("stdin.png")))
@@ -149,7 +169,8 @@ def find_sources(paths: list[str], out: Path | None = None) -> list[Input]:
             for file in sorted(f for f in path.rglob("*") if f.is_file() and not f.name.startswith(".")):
                 if file.resolve() != own:
                     name = file.relative_to(path)
-                    sources.append(Input(name.as_posix(), file, name.with_suffix(".png")))
+                    folder = given if file.parent == path else name.parent.as_posix()
+                    sources.append(Input(name.as_posix(), file, name.with_suffix(".png"), (number, folder)))
         elif path.is_file():
             sources.append(Input(given, path, PurePath(path.name).with_suffix(".png")))
         else:
@@ -192,6 +213,10 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
     if not before.end:
         print(format.header, end="", file=out, flush=True)
     rest = before.without_answered(sources)
+    again = to_repeat(sources, rest) if args.studies else []
+    if again:
+        print(f"predict.py: {len(again)} DICOM file(s) analyzed once more, for the studies of their folders", file=sys.stderr)
+    folders, have_records = Folders(source.folder for source in again + rest), set(again)
     with tqdm(
         total=len(sources),
         initial=len(sources) - len(rest),
@@ -201,16 +226,35 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
         delay=1,  # seconds: what is answered at once needs no bar
         disable=None,  # where stderr is no terminal
     ) as progress:
-        for answer in answer_files(classifier, rest, args.jobs):
+        for answer in answer_files(classifier, again + rest, args.jobs):
+            joined = folders.studies(answer.source.folder, answer)
+            if answer.source in have_records:
+                continue
             failed |= answer.record["status"] == "error"
             save_pictures(answer, args.masks, args.overlay)  # before the record: what has one is complete
             if args.volume_masks and answer.predictions:
                 save_volume_masks(answer, args.masks, args.volume_masks, classifier.version)
             print(format.line(answer.record), end="", file=out, flush=True)
-            for study in answer.studies() if args.studies else ():
-                print(format.line(study.record(answer.source.name, classifier.version)), end="", file=out, flush=True)
+            for record in study_records(answer, joined, classifier.version) if args.studies else ():
+                print(format.line(record), end="", file=out, flush=True)
+            for study in joined if args.volume_masks else ():
+                tqdm.write(f"predict.py: {answer.source.folder[1]}: {NO_MASK.format(len(study.files))}", file=sys.stderr)
             progress.update(1 / answer.of)
     return int(failed)
+
+
+def to_repeat(sources: list[Input], rest: list[Input]) -> list[Input]:
+    """The answered files that a study may need which is not written yet: DICOM in the folders of the `rest`."""
+    folders, unanswered = {source.folder for source in rest if source.folder}, set(rest)
+    return [s for s in sources if s.folder in folders and s not in unanswered and may_be_dicom(s.path)]
+
+
+def study_records(answer: Answer, joined: list[Study], version: str) -> Iterator[dict]:
+    """Of the volumes in a file when this is its last slice, and of the series that its folder's files form."""
+    for study in answer.studies():
+        yield study.record(answer.source.name, version)
+    for study in joined:
+        yield study.record(answer.source.folder[1], version)
 
 
 def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from model.classifier import BATCH
+from model.loose import join
 from model.prediction import Prediction, unread_record
 from model.reading import LIMITS, Limits, ReadError, Scan, Series, read
-from model.study import Study, studies
+from model.study import Study, studies, summarize
 
 Progress = Callable[[int, int], None]  # called with how many slices are answered, and how many there are
 
@@ -49,14 +50,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class StudyAnswer:
-    """What came of one volume or series of a file.
+    """What came of one volume or series, of a file or of several.
 
     Attributes:
-        file: as in Answer.
+        file: as in Answer; None when its slices came as files of their own.
         answers: its slices' answers, in order.
     """
 
-    file: str
+    file: str | None
     study: Study
     answers: Sequence[Answer] = field(repr=False)
 
@@ -76,7 +77,7 @@ class Analysis(Sequence):
 
     Attributes:
         answers: one for each slice, and for each file that could not be read, in the order sent.
-        studies: one for each volume or series of more than one slice, in the order sent.
+        studies: one for each volume or series of more than one slice, in the order sent; then those of several files.
     """
 
     answers: list[Answer]
@@ -121,7 +122,8 @@ def analyze(
     if not readable and len(answers) == 1:
         raise answers[0].error
     ask(classifier, readable, progress)
-    return Analysis(answers, [study for scan, slices in scans for study in study_answers(scan, slices)])
+    found = [study for scan, slices in scans for study in study_answers(scan, slices)]
+    return Analysis(answers, found + loose_studies(scans))
 
 
 def open_file(name: str, data: bytes, limits: Limits = LIMITS) -> tuple[Scan, list[Answer]]:
@@ -165,6 +167,19 @@ def study_answers(scan: Scan, answers: Sequence[Answer]) -> list[StudyAnswer]:
     """The studies of a file whose slices are answered."""
     found = studies(scan, [answer.prediction for answer in answers])
     return [StudyAnswer(answers[0].file, study, answers[study.start : study.stop]) for study in found]
+
+
+def loose_studies(scans: Sequence[tuple[Scan, list[Answer]]]) -> list[StudyAnswer]:
+    """The studies whose slices came as DICOM files of their own; their answers get the series that they form together."""
+    loose = [(slices[0], scan.places[0]) for scan, slices in scans if len(scan.places) == 1]
+    found = []
+    for order, series in join([(answer.file, place) for answer, place in loose]):
+        answers = [loose[i][0] for i in order]
+        study = summarize([answer.prediction for answer in answers], series, files=[answer.file for answer in answers])
+        for answer in answers:
+            answer.series = series
+        found.append(StudyAnswer(None, study, answers))
+    return found
 
 
 def describe_timings(answers: Iterable[Answer]) -> str:

@@ -81,10 +81,11 @@ def predict() -> Response:
     """Analyze one or several files.
 
     One file with one slice gives its record itself. Several files or slices give `{"records": [...], "studies": [...]}` in
-    the order sent: a record of each slice, and one of each volume or series of more than one slice. A file among several
-    that cannot be read gets a record with the status `error`. When not one file can be read, the request fails with the
-    first one's error. DICOM of another modality than MR is no such file: its record has the status `refused`. With
-    `Accept: text/csv` the records of the slices come as CSV, always with a header.
+    the order sent: a record of each slice, and one of each volume or series of more than one slice. DICOM files of one slice
+    each that name the same series are a series, too: the record of its study has no `file`, but `files`, and comes after
+    those of single files. A file among several that cannot be read gets a record with the status `error`. When not one file
+    can be read, the request fails with the first one's error. DICOM of another modality than MR is no such file: its record
+    has the status `refused`. With `Accept: text/csv` the records of the slices come as CSV, always with a header.
     """
     wanted = accepted(JSON, CSV)
     analysis = answered()

@@ -59,7 +59,8 @@ def _collect(data: bytes, budget: Budget) -> tuple[list, list, list[str], list]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if any(info.filename == "[Content_Types].xml" for info in archive.infolist()):
             raise UnsupportedFormat("Expected a ZIP of images. Received: an office document. Please save its pictures as PNG.")
-        entries = sorted((info for info in archive.infolist() if not _is_left_behind(info)), key=_natural)
+        entries = [info for info in archive.infolist() if not _is_left_behind(info)]
+        entries.sort(key=lambda info: natural(info.filename))
         if len(entries) > limit:
             raise OverLimit(f"Expected at most {limit:,} files in a ZIP. Received: {len(entries):,}.")
         if not entries:
@@ -151,9 +152,9 @@ def _is_left_behind(info: zipfile.ZipInfo) -> bool:
     return info.is_dir() or not parts or parts[-1].startswith(".") or bool(LEFT_BEHIND & set(parts))
 
 
-def _natural(info: zipfile.ZipInfo) -> list:
+def natural(path: str) -> list:
     """A key that sorts slice2 before slice10, folder by folder."""
-    return [[(int(d or 0), t.lower()) for t, d in re.findall(r"(\D*)(\d{0,18})", part)] for part in info.filename.split("/")]
+    return [[(int(d or 0), t.lower()) for t, d in re.findall(r"(\D*)(\d{0,18})", part)] for part in path.split("/")]
 
 
 def display_name(path: str) -> str:

@@ -159,6 +159,7 @@ class Scan(Sequence):
         notes: sentences for the user; never with a name, a number or a date out of the file.
         names: of a ZIP, for each slice the name of its file without folders, safe to display; else empty.
         failures: of a ZIP, the files that gave no slice: (name, why).
+        places: of a DICOM file, for each slice its dicom.DicomPlace, to stack it with those of other files; else empty.
     """
 
     format: str
@@ -167,6 +168,7 @@ class Scan(Sequence):
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = field(default=(), repr=False)
     failures: tuple[tuple[str, ReadError], ...] = field(default=(), repr=False)
+    places: tuple = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.slices)

@@ -3,9 +3,10 @@
 import io
 import logging
 import unicodedata
+import uuid
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pydicom
@@ -39,30 +40,51 @@ PART_NOT_SAID = "The DICOM file does not say that it shows the head."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DicomSlice:
-    """One frame. Lengths are in mm, directions those of DICOM: to the patient's left, back and top (LPS).
+class DicomPlace:
+    """What one frame belongs to, and where it lies there: all that stacking asks for, without pixels and person.
+
+    Lengths are in mm, directions those of DICOM: to the patient's left, back and top (LPS).
 
     Attributes:
-        pixels: as it is meant to be seen.
-        dataset: the whole data set without its pixels: it holds what identifies the patient. `frame` counts from 0.
+        shape: of its pixels.
+        frame: its number in its file, from 0.
         instance: equal for frames of one file, and of its copies.
+        uid: the SeriesInstanceUID; empty where the file names none.
         series: equal for frames of one series, shape and kind.
         number: to sort by where there is no position: series, instance and frame number.
         position: (3,) of the first pixel's center; orientation: (6,) of a row and of a column; or None.
         pixel_spacing: between rows and between columns; step: between slices as the file says; or None.
     """
 
-    pixels: np.ndarray
-    dataset: Dataset
+    shape: tuple[int, ...]
     frame: int
     instance: str
+    uid: str
     series: str
     number: tuple[int, int, int]
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     pixel_spacing: tuple[float, ...] | None
     step: float | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DicomSlice(DicomPlace):
+    """One frame.
+
+    Attributes:
+        pixels: as it is meant to be seen.
+        dataset: the whole data set without its pixels: it holds what identifies the patient.
+    """
+
+    pixels: np.ndarray
+    dataset: Dataset
     name: str = ""
+
+    @property
+    def place(self) -> DicomPlace:
+        """Of it that which can be kept of many."""
+        return DicomPlace(**{field.name: getattr(self, field.name) for field in fields(DicomPlace)})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,7 +106,8 @@ def read(data: bytes, budget: Budget) -> Scan:
 
     slices, notes = read_slices(data, budget)
     slices, series, further = stack(slices)
-    return Scan("DICOM", [s.pixels for s in slices], series, (*notes, *further))
+    places = tuple(s.place for s in slices)
+    return Scan("DICOM", [s.pixels for s in slices], series, (*notes, *further), places=places)
 
 
 def read_slices(data: bytes, budget: Budget, name: str = "") -> tuple[list[DicomSlice], list[str]]:
@@ -168,7 +191,7 @@ def check(ds: Dataset) -> Iterator[str]:
 def _frames(ds: Dataset, budget: Budget, name: str) -> Iterator[DicomSlice]:
     frames = list(enumerate(dicom_pixels.decode(ds, budget)))
     key = "|".join(str(ds.get(tag, "")) for tag in ("SeriesInstanceUID", "Rows", "Columns", "SamplesPerPixel"))
-    instance = str(ds.get("SOPInstanceUID") or id(ds))
+    instance = str(ds.get("SOPInstanceUID") or uuid.uuid4())
     numbers = tuple(int(_number(ds.get(tag)) or 0) for tag in ("SeriesNumber", "InstanceNumber"))
     for keyword in BULK:
         ds.pop(keyword, None)
@@ -183,17 +206,20 @@ def _frames(ds: Dataset, budget: Budget, name: str) -> Iterator[DicomSlice]:
         }
         spacing = _numbers(group.get("PixelMeasuresSequence", "PixelSpacing"), 2)
         steps = [_number(group.get("PixelMeasuresSequence", tag)) for tag in ("SpacingBetweenSlices", "SliceThickness")]
+        pixels = dicom_pixels.to_display(values, ds, display)
         yield DicomSlice(
-            pixels=dicom_pixels.to_display(values, ds, display),
-            dataset=ds,
+            shape=pixels.shape,
             frame=index,
             instance=instance,
+            uid=str(ds.get("SeriesInstanceUID") or "").strip(),
             series=f"{key}|{group.get('FrameContentSequence', 'StackID') or ''}",
             number=(*numbers, index),
             position=_numbers(group.get("PlanePositionSequence", "ImagePositionPatient", fallback=len(frames) == 1), 3),
             orientation=_numbers(group.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
             pixel_spacing=spacing if spacing and min(spacing) > SMALLEST else None,
             step=next((step for step in steps if step and step > SMALLEST), None),
+            pixels=pixels,
+            dataset=ds,
             name=name,
         )
 

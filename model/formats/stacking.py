@@ -1,46 +1,55 @@
 """DICOM slices in any order to series in order: what lies in one volume, from which position to which."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from model.formats.common import Series
-from model.formats.dicom import DicomOrigin, DicomSlice
+from model.formats.dicom import DicomOrigin, DicomPlace, DicomSlice
 
+Place = TypeVar("Place", bound=DicomPlace)
 UNEVEN = 0.05  # of the median distance between slices; positions are rounded when they are written
 UNEVEN_NOTE = "The distances between the slices of a series differ (one may be missing): no volume in ml can be given."
 
 
 def stack(slices: list[DicomSlice]) -> tuple[list[DicomSlice], tuple[Series, ...], tuple[str, ...]]:
-    """Order the slices of each series, and leave out what came twice.
-
-    A series of several orientations (a localizer), or with several images at one position (echoes, repetitions), becomes
-    several. Where positions are known they give the order, along the normal of the slices; else instance numbers do.
+    """Order the slices of each series, and leave out what came twice; see `volumes`.
 
     Returns:
         The slices, the series that they form (one after the other; a single slice forms one too), and notes.
     """
+    ordered, found, notes = [], [], []
+    for volume in volumes(slices):
+        start = len(ordered)
+        ordered += volume
+        spacing, affine, even = geometry(volume)
+        if not even:
+            notes.append(UNEVEN_NOTE)
+        origin = DicomOrigin(tuple(s.dataset for s in volume), tuple(s.frame for s in volume))
+        found.append(Series(start, len(ordered), spacing, affine, origin))
+    return ordered, tuple(found), tuple(dict.fromkeys(notes))
+
+
+def volumes(places: Sequence[Place]) -> Iterator[list[Place]]:
+    """Those of each series in order, without what came twice.
+
+    A series of several orientations (a localizer), or with several images at one position (echoes, repetitions), becomes
+    several. Where positions are known they give the order, along the normal of the slices; else instance numbers do.
+    """
     once = {}
-    for one in slices:  # also asked where it lies: some programs that take names out give all files one identifier
+    for one in places:  # also asked where it lies: some programs that take names out give all files one identifier
         once.setdefault((one.instance, one.frame, one.number, one.position), one)
     groups = defaultdict(list)
     for one in sorted(once.values(), key=lambda s: s.number):  # those of one number stay as they came
         turn = tuple(np.round(one.orientation, 2) + 0.0) if one.orientation else None
-        groups[one.series, turn, one.pixels.shape].append(one)
-    ordered, found, notes = [], [], []
+        groups[one.series, turn, one.shape].append(one)
     for group in groups.values():
-        for volume in _volumes(group):
-            start = len(ordered)
-            ordered += volume
-            spacing, affine, even = _geometry(volume)
-            if not even:
-                notes.append(UNEVEN_NOTE)
-            origin = DicomOrigin(tuple(s.dataset for s in volume), tuple(s.frame for s in volume))
-            found.append(Series(start, len(ordered), spacing, affine, origin))
-    return ordered, tuple(found), tuple(dict.fromkeys(notes))
+        yield from _by_position(group)
 
 
-def _volumes(group: list[DicomSlice]) -> list[list[DicomSlice]]:
+def _by_position(group: list[Place]) -> list[list[Place]]:
     """One list when every slice lies elsewhere; else the first, second, ... at each position."""
     if not _are_placed(group):
         return [group]
@@ -54,16 +63,16 @@ def _volumes(group: list[DicomSlice]) -> list[list[DicomSlice]]:
     return volumes
 
 
-def _are_placed(slices: list[DicomSlice]) -> bool:
+def _are_placed(slices: Sequence[DicomPlace]) -> bool:
     return all(s.position is not None and s.orientation is not None for s in slices)
 
 
-def _height(one: DicomSlice) -> float:
+def _height(one: DicomPlace) -> float:
     """The position along the normal of the slice, in mm."""
     return float(np.dot(np.cross(one.orientation[:3], one.orientation[3:]), one.position))
 
 
-def _geometry(volume: list[DicomSlice]) -> tuple[tuple[float, float, float] | None, np.ndarray | None, bool]:
+def geometry(volume: Sequence[DicomPlace]) -> tuple[tuple[float, float, float] | None, np.ndarray | None, bool]:
     """(spacing, affine, whether the slices lie evenly) of slices in order. PS3.3, C.7.6.2.1.1, turned from LPS to RAS."""
     first, last = volume[0], volume[-1]
     if first.pixel_spacing is None or any(s.pixel_spacing != first.pixel_spacing for s in volume):
