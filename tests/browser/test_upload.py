@@ -20,6 +20,25 @@ TRANSFER = """(files) => {
   return transfer;
 }"""
 
+# What a browser gives for a folder that is dropped: entries, which are read in portions, an empty one at the end.
+DROP_FOLDER = """([first, second]) => {
+  const entry = ([name, data]) => ({
+    isFile: true,
+    file: (done) => done(new File([Uint8Array.from(atob(data), c => c.charCodeAt(0))], name, { type: "image/jpeg" })),
+  });
+  const folder = (...portions) => ({
+    isDirectory: true,
+    createReader: () => ({ readEntries: (done) => done(portions.shift() ?? []) }),
+  });
+  const below = folder([entry(second), entry(["Thumbs.db", ""])]);
+  const top = folder([entry(first), entry([".DS_Store", ""])], [below]);
+  const event = new Event("drop", { bubbles: true, cancelable: true });
+  const items = [{ webkitGetAsEntry: () => top }];
+  Object.defineProperty(event, "dataTransfer", { value: { types: ["Files"], files: [], items } });
+  document.querySelector("footer").dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
 
 def transfer_of(page, *paths):
     return page.evaluate_handle(TRANSFER, [[p.name, "image/jpeg", base64.b64encode(p.read_bytes()).decode()] for p in paths])
@@ -50,6 +69,15 @@ def test_files_may_be_dropped_anywhere_and_pasted(open_page):
     assert page.locator(".upload.dropping").count() == 0
     pasting = "(transfer) => document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer }))"
     page.evaluate(pasting, transfer_of(page, second))
+    assert page.locator(NAMES).all_inner_texts() == [first.name, second.name]
+
+
+def test_a_folder_may_be_dropped_with_what_is_below_it(open_page):
+    page = open_page()
+    first, second, *_ = one_of_each()
+    files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in (first, second)]
+    assert page.evaluate(DROP_FOLDER, files)  # else the browser would leave the page to show it
+    page.locator(".chosen li").nth(1).wait_for()
     assert page.locator(NAMES).all_inner_texts() == [first.name, second.name]
 
 
