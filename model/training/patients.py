@@ -25,7 +25,7 @@ from model.training.evaluation import proportion, resampled
 SEQUENCES = {"flair": "FLAIR", "t1post": "T1 post-contrast"}
 HEADS = 12  # slices in a stack of healthy heads; about as many as an LGG volume has here
 DISTANCES = (1, 3, 5)  # mm between the template's slices
-CHOSEN = "mean of the 3 best neighbours"  # what model/study.py does where no distance is known
+CHOSEN = "mean of the 3 best neighbors"  # what model/study.py does where no distance is known
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ RULES: dict[str, tuple[Rule, float]] = {  # with the level from which on a volum
     "highest slice": (lambda tumor, areas, count: float(tumor.max()), 0.5),
     "mean of the 3 highest": (lambda tumor, areas, count: top(tumor, 3), 0.5),
     "mean of the 5 highest": (lambda tumor, areas, count: top(tumor, 5), 0.5),
-    "mean of the 2 best neighbours": (lambda tumor, areas, count: best_neighbours(tumor, 2), 0.5),
+    "mean of the 2 best neighbors": (lambda tumor, areas, count: best_neighbours(tumor, 2), 0.5),
     CHOSEN: (lambda tumor, areas, count: best_neighbours(tumor, count), 0.5),
-    "mean of the 5 best neighbours": (lambda tumor, areas, count: best_neighbours(tumor, max(5, count)), 0.5),
+    "mean of the 5 best neighbors": (lambda tumor, areas, count: best_neighbours(tumor, max(5, count)), 0.5),
     "noisy or": (lambda tumor, areas, count: float(1.0 - np.prod(1.0 - tumor)), 0.5),
     "mean of all slices": (lambda tumor, areas, count: float(tumor.mean()), 0.5),
     "share of slices called tumor": (lambda tumor, areas, count: float((tumor >= 0.5).mean()), 0.2),

@@ -84,3 +84,17 @@ def test_without_a_script(open_page, viewport, scheme, server):
 def test_axe_finds_what_is_wrong(page):
     page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/static/logo.svg\">')")
     assert any(found.startswith("image-alt") for found in violations(page))
+
+
+MOVING = """() => [...document.querySelectorAll("*")].filter((element) => {
+  const style = getComputedStyle(element);
+  return style.transitionDuration.split(", ").some((time) => time !== "0s") || style.animationName !== "none";
+}).length"""
+
+
+@pytest.mark.parametrize(("motion", "moves"), [("reduce", False), ("no-preference", True)])
+def test_nothing_moves_for_whoever_asked_for_that(open_page, motion, moves):
+    page = open_page(reduced_motion=motion)
+    assert (page.evaluate(MOVING) > 0) is moves
+    press(page, "Meningioma")
+    assert moves or page.evaluate(MOVING) == 0
