@@ -23,7 +23,8 @@ from model.training.network import build, with_gate
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
-SIZE = json.loads(DEFAULT_MODEL.with_name("model.json").read_text())["input_size"]
+INFO = json.loads(DEFAULT_MODEL.with_name("model.json").read_text())
+SIZE, VERDICTS = INFO["input_size"], engines.verdicts(INFO)
 BFLOAT16 = openvino_engine.computes_bfloat16()
 needs_bfloat16 = pytest.mark.skipif(not BFLOAT16, reason="this processor does not compute bfloat16")
 
@@ -77,14 +78,23 @@ SPECK = 0.001  # of the slice
 
 @needs_bfloat16
 def test_bfloat16_stays_near(answers):
-    """Probabilities within some hundredths; outlines all but the same. What that is worth, scripts/sameness.py tells.
+    """Probabilities within some hundredths. What that is worth, scripts/sameness.py tells."""
+    for ours, theirs in zip(answers("openvino-bf16"), answers("tensorflow"), strict=True):
+        assert ours.status == theirs.status
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.05)
+
+
+@needs_bfloat16
+@pytest.mark.skipif(
+    not VERDICTS.get("openvino-bf16"), reason="too far from Keras with these weights, as scripts/sameness.py found"
+)
+def test_outlines_by_bfloat16_are_all_but_the_same(answers):
+    """Where bfloat16 may answer unasked, that is.
 
     All but a speck: where a thousandth of the slice is outlined, as in the known failure of test_golden.py, the mask is at its
     level all over, and a hair's breadth makes the speck larger or smaller.
     """
     for ours, theirs in zip(answers("openvino-bf16"), answers("tensorflow"), strict=True):
-        assert ours.status == theirs.status
-        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.05)
         differing = (ours.mask != theirs.mask).sum()
         assert differing <= (SPECK * theirs.mask.size if theirs.mask.mean() < SPECK else 8 + 0.03 * theirs.mask.sum())
 

@@ -106,7 +106,13 @@ def test_a_branch_starts_from_the_weights_of_another_run(data, split, tmp_path, 
 
 
 def test_smoke_keeps_every_stage_for_one_epoch():
-    assert [(s.name, s.epochs) for s in smoke(recipe.STAGES)] == [("head", 1), ("base", 1), ("fine", 1), ("polish", 1)]
+    assert [(s.name, s.epochs) for s in smoke(recipe.STAGES)] == [
+        ("head", 1),
+        ("base", 1),
+        ("fine", 1),
+        ("polish", 1),
+        ("settle", 1),
+    ]
 
 
 def test_a_branch_names_the_stages_before_it_and_what_they_held_out(tmp_path):

@@ -134,12 +134,15 @@ def test_keys_of_the_viewer(open_page):
 def test_mouse_in_the_viewer(open_page):
     page = open_page(viewport=DESKTOP)
     analyze(page, TUMOR)
-    page.locator(".stage").scroll_into_view_if_needed()
     first = shown(page)
-    box = page.locator(".stage").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def middle() -> tuple[float, float]:
+        page.locator(".stage").scroll_into_view_if_needed()
+        box = page.locator(".stage").bounding_box()  # a button that was pressed may have moved the page
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def drag(dx: float, dy: float) -> np.ndarray:
+        x, y = middle()
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x + dx, y + dy, steps=4)
@@ -150,7 +153,7 @@ def test_mouse_in_the_viewer(open_page):
     page.get_by_role("button", name="Reset").click()
     assert (shown(page) == first).all()
     page.locator(".stage").focus()
-    page.mouse.move(x, y)
+    page.mouse.move(*middle())
     page.mouse.wheel(0, -400)
     zoomed = shown(page)
     assert (zoomed != first).any()
