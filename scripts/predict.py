@@ -135,11 +135,7 @@ def command_line() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="a file, a folder, or - for standard input")
     add("--format", choices=("jsonl", "csv", "table"), default="jsonl")
-    add(
-        "--studies",
-        action="store_true",
-        help="after the slices of a volume or series, give the record of the whole",
-    )
+    add("--studies", action="store_true", help="after the slices of a volume or series, give the record of the whole")
     add("--out", type=Path, metavar="FILE", help="write the records to a new FILE instead of stdout")
     add("--resume", action="store_true", help=RESUME)
     add("--masks", type=Path, metavar="DIR", help="write each slice's tumor mask here, as a 1-bit PNG")
