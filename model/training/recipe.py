@@ -28,7 +28,7 @@ class Stage:
 
 
 # First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at the
-# size that is served: the weights of `fine`, asked at 160 px, were no worse than at 192 px, for two thirds of the work. A run
+# size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work. A run
 # that holds sources out ends after `base` (--until), is asked about them, and others may branch off there (--branch).
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
