@@ -19,6 +19,7 @@ from model.training.averaging import average
 from model.training.dataset import assign, load_manifest
 from model.training.export import export
 from model.training.fit import fit, history, smoke
+from model.training.precision import PRECISIONS, policy
 from model.training.sides import check_branch, remember, remembered
 
 
@@ -40,11 +41,11 @@ def main() -> int:
     )
     parser.add_argument("--limit", type=int, help="use so many slices, one epoch a stage: a smoke run")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--precision", choices=("mixed_bfloat16", "float32"), default="mixed_bfloat16")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where it is computed natively")
     args = parser.parse_args()
 
     keras.utils.set_random_seed(args.seed)
-    keras.config.set_dtype_policy(args.precision)
+    keras.config.set_dtype_policy(policy(args.precision))
     items = load_manifest(args.manifest)
     split = remembered(args.run, items) or assign(items, args.protocol, args.seed, args.hold_out)
     stages, samples = recipe.STAGES, recipe.EPOCH_SAMPLES
