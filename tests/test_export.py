@@ -13,7 +13,6 @@ import pytest
 from model.classifier import Classifier, calibrate
 from model.gate import squared_distance
 from model.labels import LABELS
-from model.training import recipe
 from model.training.dataset import assign, build_manifest
 from model.training.export import (
     GATE_SLACK,
@@ -161,7 +160,7 @@ def test_mask_level_is_the_one_with_the_highest_dice():
 
 
 def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
-    """The smoke run of the README, on slices made here and without the network: prepare, train, load, answer."""
+    """The smoke run of the README, on slices made here, small, and without the network: prepare, train, load, answer."""
     data = write_tree(tmp_path / "data", per_class=12)
     keras.applications.VGG16(include_top=False, weights=None).save_weights(tmp_path / "base.weights.h5")
     out, manifest = tmp_path / "model.h5", tmp_path / "manifest.csv"
@@ -174,8 +173,10 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
 
     script("prepare_data.py", "--out", manifest)
     options = ["--manifest", manifest, "--run", tmp_path / "run", "--out", out, "--limit", 8, "--precision", "float32"]
-    script("train.py", *options, "--weights", tmp_path / "base.weights.h5", "--protocol", "official")
+    stages = ["--until", "base", "--sizes", 64, 64]
+    script("train.py", *options, *stages, "--weights", tmp_path / "base.weights.h5", "--protocol", "official")
     classifier = Classifier.load(out)
-    assert classifier.info["input_size"] == recipe.STAGES[-1].size
+    assert classifier.info["input_size"] == 64
+    assert [stage["name"] for stage in classifier.info["training"]["stages"]] == ["head", "base"]
     assert classifier.info["training"]["protocol"] == "official"
     assert classifier.predict([head(1)[0]])[0].status in ("ok", "refused")

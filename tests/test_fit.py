@@ -6,6 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow
+from keras import layers
 
 from model.training import fit as fit_module
 from model.training import recipe
@@ -14,7 +16,27 @@ from model.training.dataset import assign, build_manifest
 from model.training.fit import fit, history, smoke
 from synthetic import write_tree
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not apply to tf.data functions")
 STAGES = (recipe.Stage("head", 64, 1, 1e-3, 5), recipe.Stage("all", 64, 2, 1e-4, 2))
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch):
+    """The loop is tested here, not VGG16, which would take minutes: a network of a few weights with the same outputs."""
+
+    def build(size, weights):
+        slices = keras.Input((size, size, 3))
+        x = layers.Conv2D(4, 3, 2, "same", activation="relu", name="block1_conv1")(slices)
+        mask = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="mask")(x)
+        x = layers.Conv2D(4, 3, 2, "same", activation="relu", name="block3_conv1")(x)
+        x = layers.SpatialDropout2D(0.3)(layers.Dense(8, activation="relu", name="class_hidden")(x))
+        logits = layers.GlobalAveragePooling2D()(layers.Dense(4)(x))
+        return keras.Model(slices, {"probabilities": layers.Softmax(dtype="float32")(logits), "mask": mask})
+
+    monkeypatch.setattr(fit_module, "build", build)
+    tensorflow.config.run_functions_eagerly(True)  # a graph of a step takes longer to make than the few steps there are
+    yield
+    tensorflow.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
