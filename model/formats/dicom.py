@@ -7,6 +7,7 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from itertools import chain
 
 import numpy as np
 import pydicom
@@ -30,8 +31,8 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # its warnings quot
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # What a DICOM SEG of a file repeats of it or refers to, see model.segmentation; nothing else is kept once it is read.
 KEPT = (
-    "SpecificCharacterSet", "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID",
-    "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID",
+    "SpecificCharacterSet", "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID",
     "FrameOfReferenceUID", "InstanceNumber", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "SliceThickness", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
@@ -105,6 +106,12 @@ class DicomOrigin:
 
     datasets: tuple[Dataset, ...]
     frames: tuple[int, ...]
+
+    @classmethod
+    def joined(cls, origins: Iterable["DicomOrigin"]) -> "DicomOrigin":
+        """That of a series whose slices came as files of their own."""
+        datasets, frames = zip(*((o.datasets, o.frames) for o in origins), strict=True)
+        return cls(tuple(chain(*datasets)), tuple(chain(*frames)))
 
 
 def read(data: bytes, budget: Budget) -> Scan:
