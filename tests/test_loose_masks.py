@@ -162,6 +162,7 @@ def test_the_page_takes_them_without_its_script_and_tells_how_far_it_is_with_it(
 def test_as_many_files_as_slices_may_come(client, fake):
     """Werkzeug's own limit, 1,000 parts of a form, is not in the way; it would call them too many bytes."""
     assert settings.defaults()["MAX_FILES"] == settings.defaults()["MAX_SLICES"] == 1024
+    assert "1,024 files at most and 96 MB in all" in client.get("/").text
     answer = send(client, API, *[("a.txt", TEXT)] * 1023, ("one.png", PNG))
     assert [record["status"] for record in answer.get_json()["records"]] == ["error"] * 1023 + ["ok"]
     for count, received in ((1025, "1,025"), (2049, "more")):
