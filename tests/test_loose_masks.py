@@ -170,6 +170,18 @@ def test_as_many_files_as_slices_may_come(client, fake):
         assert error_of(send(client, API, *[("a.txt", TEXT)] * count)) == expected
 
 
+def test_all_files_together_unpack_to_no_more_than_one_may(fake):
+    """Without that, a thousand small gzips could fill the memory; one that is refused leaves the others their room."""
+    packed = gzip.compress(dicom(np.zeros((64, 64), np.int16)))
+    whole = len(gzip.decompress(packed))
+    limits = {"MAX_UNPACKED_BYTES": 2 * whole + whole // 2}
+    bomb = gzip.compress(bytes(3 * whole))
+    sent = [("1", packed), ("bomb", bomb), ("2", packed), ("3", packed)]
+    records = send(create_app(limits, classifier=fake).test_client(), API, *sent).get_json()["records"]
+    assert [record["status"] for record in records] == ["ok", "error", "ok", "error"]
+    assert records[3]["reason"] == f"Expected at most {whole // 2:,} bytes when unpacked. Received: more."
+
+
 # --- the page
 
 
