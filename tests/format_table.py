@@ -96,7 +96,7 @@ PICTURES: dict[str, Maker] = {
     "TIFF, 32 bits": lambda: encode(DEEP.astype(np.int32), "TIFF"),
     "TIFF, float": lambda: encode(FLOAT, "TIFF"),
     "TIFF, 16 bits, 0 is white": lambda: tiff(65535 - DEEP, photometric=0),
-    "TIFF, float of 64 bits": lambda: tiff(FLOAT.astype(np.float64)),
+    "TIFF, float of 64 bits": lambda: tiff(FLOAT[::2, ::2].astype(np.float64)),
     "TIFF, pages of one size": lambda: encode(GREY, "TIFF", **more([GREY, GREY])),
     "TIFF, pages of several sizes": lambda: encode(GREY, "TIFF", **more([GREY[:20]])),
     "GIF": lambda: encode(GREY, "GIF"),
