@@ -1,7 +1,9 @@
 """What a command line names: files, folders with what is below them, standard input; and what is written for each.
 
-for source in find_sources(["head.nii.gz", "cd"]):
-    print(source.name, source.picture)
+    for source in find_sources(["head.nii.gz", "cd"]):
+        print(source.name, source.picture)
+
+Names are relative to the folder that was given, so that what is written lies as its inputs do.
 """
 
 from dataclasses import dataclass

@@ -95,9 +95,11 @@ class Folders:
     """The series of each folder's loose slices, once its last file is answered."""
 
     def __init__(self, folders: Iterable[Hashable], masks: bool = False):
-        """Args:
-        folders: of every file that will be answered; None for a file that came in no folder.
-        masks: whether masks are kept, a few hundred bytes each, and what a DICOM SEG repeats of its files.
+        """To be made before the first answer.
+
+        Args:
+            folders: of every file that will be answered; None for a file that came in no folder.
+            masks: whether masks are kept, a few hundred bytes each, and what a DICOM SEG repeats of its files.
         """
         self._left = Counter(folders)
         self._masks = masks
