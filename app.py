@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flask import Flask, Response, current_app, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from model.reading import FORMATS
@@ -22,7 +22,7 @@ from web.content import content
 from web.errors import RequestError, as_request_error
 from web.messages import said, told
 from web.pages import LINES, error_line, pages, wants_lines
-from web.uploads import Turns, ask_for_room
+from web.uploads import Turns, ask_for_room, too_many_files
 
 UNREADABLE_FORM = "The form cannot be read. Expected multipart/form-data, with the names of files in UTF-8."
 HEADERS = {
@@ -36,16 +36,23 @@ HEADERS = {
 
 
 class FormParser(FormDataParser):
-    """Werkzeug takes a form that cannot be read, such as one whose names of files are not in UTF-8, for an empty one."""
+    """Werkzeug takes a form that cannot be read, such as one whose names of files are not in UTF-8, for an empty one.
+
+    And it says of one with too many parts that it has too many bytes.
+    """
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options | {"silent": False})
 
-    def parse(self, *args, **options):
+    def parse(self, stream, mimetype, *args, **options):
         try:
-            return super().parse(*args, **options)
+            return super().parse(stream, mimetype, *args, **options)
         except ValueError:
             raise RequestError(400, "bad_form", UNREADABLE_FORM) from None
+        except RequestEntityTooLarge:
+            if mimetype != "multipart/form-data":
+                raise
+            raise too_many_files("more", current_app.config["MAX_FILES"]) from None
 
 
 class InMemoryRequest(Flask.request_class):
@@ -70,6 +77,7 @@ def create_app(config: Mapping | None = None, classifier=None) -> Flask:
     app.json.sort_keys = False  # records read in the order in which design and documents name their keys
     app.config.from_mapping(settings.defaults())
     app.config.from_mapping(config or {})
+    app.config["MAX_FORM_PARTS"] = 2 * app.config["MAX_FILES"]  # who sends a few too many hears how many they were
     if classifier is None:
         classifier = load_classifier(app.config)
     app.extensions["classifier"] = classifier

@@ -48,7 +48,7 @@ class Answer:
         pixels, prediction: None when there is no slice.
         scan: what the source holds, when there is a volume or series of several slices in it; else None.
         predictions: of all slices of the scan; its last answer has them, the others have none.
-        place: of a DICOM file's only slice, its dicom.DicomPlace; else None.
+        place, origin: of a DICOM file's only slice, its dicom.DicomPlace and DicomOrigin; else None.
     """
 
     source: Source
@@ -62,6 +62,7 @@ class Answer:
     scan: Scan | None = None
     predictions: list[Prediction] = field(default_factory=list)
     place: object | None = None
+    origin: object | None = field(default=None, repr=False)
 
     @property
     def last(self) -> bool:
@@ -127,7 +128,8 @@ def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
     whole = scan if scan.is_study else None
     answers = [Answer(source, i, len(scan), share, pixels=pixels, scan=whole) for i, pixels in enumerate(scan)]
     answers[0].notes = tuple(scan.notes)
-    answers[0].place = scan.places[0] if len(scan.places) == 1 else None
+    if len(scan.places) == 1:
+        answers[0].place, answers[0].origin = scan.places[0], scan.series[0].origin
     return answers
 
 

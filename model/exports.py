@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.reading import Scan, Series
+from model.reading import Series
 
 
 class ExportError(ValueError):
@@ -31,18 +31,6 @@ FORMATS = {"nifti": VolumeFormat(".nii.gz", "application/gzip"), "seg": VolumeFo
 def volume_mask(format: str, series: Series, masks: Sequence[np.ndarray], version: str) -> bytes:
     """The masks in one of FORMATS; see `nifti_mask` and `seg_mask`."""
     return nifti_mask(series, masks) if format == "nifti" else seg_mask(series, masks, version)
-
-
-def series_with(scan: Scan, index: int) -> Series:
-    """The series that a slice belongs to.
-
-    Raises:
-        ExportError: none: it is a picture in its own right.
-    """
-    for series in scan.series:
-        if series.start <= index < series.stop:
-            return series
-    raise ExportError("Expected a slice of a volume or series. Received: a single picture.")
 
 
 def nifti_mask(series: Series, masks: Sequence[np.ndarray]) -> bytes:

@@ -22,8 +22,8 @@ from model.formats.common import (
 from model.formats.sniffing import sniff
 
 __all__ = [
-    "FORMATS", "LIMITS", "MAX_PIXELS", "EmptyFile", "Limits", "NotMR", "OverLimit", "ReadError", "Scan", "Series",
-    "UnsupportedFormat", "read",
+    "FORMATS", "LIMITS", "MAX_PIXELS", "Budget", "EmptyFile", "Limits", "NotMR", "OverLimit", "ReadError", "Scan", "Series",
+    "UnsupportedFormat", "read", "read_within",
 ]  # fmt: skip
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "DICOM", "NIfTI", "ZIP")
@@ -39,7 +39,11 @@ def read(data: bytes, limits: Limits = LIMITS) -> Scan:
         UnsupportedFormat: not one of FORMATS, or of a kind that is not read; NotMR for DICOM of another modality.
         ReadError: of such a format, but damaged; OverLimit for more than the limits allow.
     """
-    budget = Budget(limits, len(data))
+    return read_within(Budget(limits, len(data)), data)
+
+
+def read_within(budget: Budget, data: bytes) -> Scan:
+    """The same; the budget tells afterwards what is left of the limits for further files."""
     if sniff(data) == "ZIP":
         return archive.read(data, budget)
     return single.decode(data, budget)

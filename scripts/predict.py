@@ -14,59 +14,37 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import NamedTuple, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
 from tqdm import tqdm
 
-from model.batch import Answer, Source, answer_files
+from model.batch import Answer, answer_files
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
 from model.engines import EngineError
 from model.exports import FORMATS as VOLUME_FORMATS
 from model.exports import ExportError, volume_mask
-from model.loose import Folders, may_be_dicom
+from model.inputs import Input, UsageError, check_targets, find_sources, numbered, volume_name
+from model.loose import Folders, Joined, may_be_dicom
 from model.overlay import mask_png, overlay
+from model.reading import Series
 from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
 from model.resume import READERS, NotResumable, Written, written
-from model.study import Study
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 MOST_JOBS = 4  # by default; each may hold a decoded file
 BAR = "{l_bar}{bar}| {n:.0f}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"  # tqdm's own, but for a file that is half done
 VOLUME_MASKS = (
     "write the mask of each volume or series below --masks, too: nifti as NAME.nii.gz, seg as NAME.seg.dcm, a DICOM SEG, "
-    "which needs DICOM and holds the patient's name, as the standard has it; none of a series that came as several files"
+    "which needs DICOM and holds the patient's name, as the standard has it; those of loose files under their folder's name"
 )
 RESUME = (
-    "go on with what an interrupted run has written to --out FILE; with --studies the DICOM files of a folder that is not "
-    "done are analyzed once more, without a second record"
+    "go on with what an interrupted run has written to --out FILE; with --studies or --volume-masks the DICOM files of a "
+    "folder that is not done are analyzed once more, without a second record"
 )
-NO_MASK = "no mask of the volume. Expected a series in one file, such as a ZIP. Received: {} files."
-
-
-class UsageError(Exception):
-    """The command line asks for what cannot be done."""
-
-
-@dataclass(frozen=True)
-class Input(Source):
-    """A source.
-
-    Attributes:
-        picture: the name of its pictures below --masks and --overlay.
-        folder: of a file out of a folder: which of the given paths it came by, and the folder's name in records.
-    """
-
-    picture: PurePath
-    folder: tuple[int, str] | None = None
-
-    def volume(self, format: str, start: int = 0) -> PurePath:
-        """The name of the mask of a volume, here of the one that begins with slice `start`."""
-        stem = self.picture.stem.removesuffix(".nii")
-        return self.picture.with_name(f"{numbered(stem, start)}{VOLUME_FORMATS[format].suffix}")
 
 
 class Format(NamedTuple):
@@ -114,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--volume-masks needs --masks DIR")
     try:
         sources = find_sources(args.paths, args.out)
-        check_targets(sources, args)
+        check_targets(sources, args.masks, args.overlay, args.volume_masks)
         classifier = Classifier.load(args.model)
         before = written(args.out, args.format, classifier.version, args.studies) if args.resume else Written()
         with open_output(args.out, before.end) as out:
@@ -153,38 +131,6 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def find_sources(paths: list[str], out: Path | None = None) -> list[Input]:
-    """Expand folders, but for hidden files and `out`; raises UsageError for a path that is neither file nor folder."""
-    own = out.resolve() if out else None
-    sources = []
-    for number, given in enumerate(paths):
-        path = Path(given)
-        if given == "-":
-            sources.append(Input("-", None, PurePath("stdin.png")))
-        elif path.is_dir():
-            for file in sorted(f for f in path.rglob("*") if f.is_file() and not f.name.startswith(".")):
-                if file.resolve() != own:
-                    name = file.relative_to(path)
-                    folder = given if file.parent == path else name.parent.as_posix()
-                    sources.append(Input(name.as_posix(), file, name.with_suffix(".png"), (number, folder)))
-        elif path.is_file():
-            sources.append(Input(given, path, PurePath(path.name).with_suffix(".png")))
-        else:
-            raise UsageError(f"expected a file, a folder or -. Received: {given}, which does not exist")
-    return sources
-
-
-def check_targets(sources: list[Input], args: argparse.Namespace) -> None:
-    """Raises UsageError when a mask or an overlay would be written over one of the files that are read."""
-    own = {source.path.resolve() for source in sources if source.path}
-    for source in sources:
-        targets = [folder / source.picture for folder in (args.masks, args.overlay) if folder]
-        targets += [args.masks / source.volume(args.volume_masks)] if args.volume_masks else []
-        for target in targets:
-            if target.resolve() in own:
-                raise UsageError(f"expected another folder for pictures. Received: one in which {target} is an input")
-
-
 @contextmanager
 def open_output(path: Path | None, keep: int) -> Iterator[TextIO]:
     """The file of records, cut after its first `keep` bytes, or stdout; raises UsageError when it cannot be opened."""
@@ -209,10 +155,10 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
     if not before.end:
         print(format.header, end="", file=out, flush=True)
     rest = before.without_answered(sources)
-    again = to_repeat(sources, rest) if args.studies else []
+    again = to_repeat(sources, rest) if args.studies or args.volume_masks else []
     if again:
         print(f"predict.py: {len(again)} DICOM file(s) analyzed once more, for the studies of their folders", file=sys.stderr)
-    folders, have_records = Folders(source.folder for source in again + rest), set(again)
+    folders, have_records = Folders((s.folder for s in again + rest), masks=bool(args.volume_masks)), set(again)
     with tqdm(
         total=len(sources),
         initial=len(sources) - len(rest),
@@ -223,18 +169,16 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
         disable=None,  # where stderr is no terminal
     ) as progress:
         for answer in answer_files(classifier, again + rest, args.jobs):
-            joined = folders.studies(answer.source.folder, answer)
+            joined = folders.joined(answer.source.folder, answer)
             if answer.source in have_records:
                 continue
             failed |= answer.record["status"] == "error"
             save_pictures(answer, args.masks, args.overlay)  # before the record: what has one is complete
-            if args.volume_masks and answer.predictions:
-                save_volume_masks(answer, args.masks, args.volume_masks, classifier.version)
+            if args.volume_masks:
+                save_volume_masks(answer, joined, args.masks, args.volume_masks, classifier.version)
             print(format.line(answer.record), end="", file=out, flush=True)
             for record in study_records(answer, joined, classifier.version) if args.studies else ():
                 print(format.line(record), end="", file=out, flush=True)
-            for study in joined if args.volume_masks else ():
-                tqdm.write(f"predict.py: {answer.source.folder[1]}: {NO_MASK.format(len(study.files))}", file=sys.stderr)
             progress.update(1 / answer.of)
     return int(failed)
 
@@ -245,12 +189,12 @@ def to_repeat(sources: list[Input], rest: list[Input]) -> list[Input]:
     return [s for s in sources if s.folder in folders and s not in unanswered and may_be_dicom(s.path)]
 
 
-def study_records(answer: Answer, joined: list[Study], version: str) -> Iterator[dict]:
+def study_records(answer: Answer, joined: list[Joined], version: str) -> Iterator[dict]:
     """Of the volumes in a file when this is its last slice, and of the series that its folder's files form."""
     for study in answer.studies():
         yield study.record(answer.source.name, version)
-    for study in joined:
-        yield study.record(answer.source.folder[1], version)
+    for one in joined:
+        yield one.study.record(answer.source.folder.name, version)
 
 
 def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None) -> None:
@@ -264,21 +208,28 @@ def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None) -> 
         save(overlay(answer.pixels, answer.prediction), overlays / name)
 
 
-def save_volume_masks(answer: Answer, folder: Path, format: str, version: str) -> None:
-    """Of a file whose slices are all answered: one for each volume or series in which a slice was; says why it cannot."""
-    for series in answer.scan.series:
+def save_volume_masks(answer: Answer, joined: list[Joined], folder: Path, format: str, version: str) -> None:
+    """Of the volumes in a file with its last slice, and of the series that its folder's files form.
+
+    One for each in which a slice was answered; stderr hears why one cannot be written.
+    """
+    source = answer.source
+    for series in answer.scan.series if answer.predictions else ():
         predictions = answer.predictions[series.start : series.stop]
         if len(series) > 1 and any(prediction.status == "ok" for prediction in predictions):
-            try:
-                data = volume_mask(format, series, [prediction.mask for prediction in predictions], version)
-            except ExportError as error:
-                tqdm.write(f"predict.py: {answer.source.name}: no mask of the volume. {error}", file=sys.stderr)
-            else:
-                save(data, folder / answer.source.volume(format, series.start))
+            path, masks = folder / volume_name(source.base, format, series.start), [p.mask for p in predictions]
+            save_volume_mask(source.name, path, format, series, masks, version)
+    for one in joined:
+        if one.study.analyzed:
+            path = folder / volume_name(source.folder.base, format, one.start)
+            save_volume_mask(source.folder.name, path, format, one.series, one.masks(), version)
 
 
-def numbered(stem: str, index: int) -> str:
-    return f"{stem}_{index:04d}" if index else stem
+def save_volume_mask(name: str, path: Path, format: str, series: Series, masks: list[np.ndarray], version: str) -> None:
+    try:
+        save(volume_mask(format, series, masks, version), path)
+    except ExportError as error:
+        tqdm.write(f"predict.py: {name}: no mask of the volume. {error}", file=sys.stderr)
 
 
 def save(data: bytes, path: Path) -> None:

@@ -66,7 +66,7 @@ export class Answer {
     this.viewer = box && new Viewer(box, slices);
     opened.querySelector("[data-print]")?.addEventListener("click", () => print());
     const seg = opened.querySelector("[data-seg]");
-    seg?.addEventListener("click", () => fetchSeg(seg, this.files[seg.dataset.upload]));
+    seg?.addEventListener("click", () => fetchSeg(seg, seg.dataset.uploads.split(" ").map((number) => this.files[number])));
     for (const row of this.place.querySelectorAll("tr[aria-current]")) row.removeAttribute("aria-current");
     this.place.querySelector(`[data-open="${number}"]`)?.closest("tr").setAttribute("aria-current", "true");
     if (jump) {

@@ -1,10 +1,10 @@
-// The outlines of a series as DICOM SEG. It names the patient, so no page holds one: the files are sent once more, to the API.
+// The outlines of a series as DICOM SEG. It names the patient, so no page holds one: its files are sent once more, to the API.
 import { say } from "./words.js";
 
-export async function fetchSeg(button, file) {
+export async function fetchSeg(button, files) {
   const status = button.parentElement.nextElementSibling;
   const body = new FormData();
-  body.append("file", file, file.name);
+  for (const file of files) body.append("file", file, file.name);
   button.disabled = true;
   status.textContent = say("segWaiting");
   try {

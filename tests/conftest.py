@@ -24,7 +24,8 @@ def fake() -> FakeClassifier:
 
 @pytest.fixture
 def app(fake):
-    return create_app({"TESTING": True, "MAX_CONTENT_LENGTH": 32 * 2**20}, classifier=fake)  # so that too much is soon sent
+    limits = {"MAX_CONTENT_LENGTH": 32 * 2**20, "MAX_FILES": 32}  # so that too much is soon sent
+    return create_app({"TESTING": True} | limits, classifier=fake)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from pydicom.uid import (
 )
 
 import format_samples as samples
-from format_samples import VOLUME, Maker, dicom, encode, nifti, zipped
+from format_samples import VOLUME, Maker, dicom, encode, nifti, tiff, zipped
 from model.reading import LIMITS, ReadError, read
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,6 +95,8 @@ PICTURES: dict[str, Maker] = {
     "TIFF, 16 bits, big-endian": lambda: encode(DEEP.astype(">u2"), "TIFF"),
     "TIFF, 32 bits": lambda: encode(DEEP.astype(np.int32), "TIFF"),
     "TIFF, float": lambda: encode(FLOAT, "TIFF"),
+    "TIFF, 16 bits, 0 is white": lambda: tiff(65535 - DEEP, photometric=0),
+    "TIFF, float of 64 bits": lambda: tiff(FLOAT[::2, ::2].astype(np.float64)),
     "TIFF, pages of one size": lambda: encode(GREY, "TIFF", **more([GREY, GREY])),
     "TIFF, pages of several sizes": lambda: encode(GREY, "TIFF", **more([GREY[:20]])),
     "GIF": lambda: encode(GREY, "GIF"),

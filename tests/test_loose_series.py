@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from fakes import picture, refused
 from format_samples import VOLUME, bare, dataset, dicom, gzipped, series, zipped
 from model.batch import answer_files
 from model.formats.common import Series
-from model.loose import Folders, join, may_be_dicom
+from model.formats.dicom import DicomPlace
+from model.loose import Folders, Loose, join, may_be_dicom
 from model.prediction import Brief
 from model.reading import read
 from test_batch import given
@@ -50,8 +52,8 @@ def outlining(fake):
     return fake
 
 
-def places(named: list[tuple[str, bytes]]) -> list:
-    return [(name, read(data).places[0]) for name, data in named]
+def places(named: list[tuple[str, bytes]]) -> list[Loose]:
+    return [Loose(name, read(data).places[0]) for name, data in named]
 
 
 def timeless(records: list[dict]) -> list[dict]:
@@ -147,11 +149,23 @@ def test_nothing_large_is_kept_of_a_folder(fake):
     folders = Folders(["a"] * 8)
     told = []
     for answer in answer_files(fake, given(*series())):
-        told += folders.studies("a", answer)
-        kept = [value for slices in folders._slices.values() for one in slices for value in one]
-        assert not any(isinstance(value, np.ndarray) or hasattr(value, "pixels") for value in kept)
-        assert all(isinstance(value, Brief) for value in kept[2::3])
-    assert [study.stop for study in told] == [8] and not folders._slices
+        told += folders.joined("a", answer)
+        for kept in (one for slices in folders._slices.values() for one in slices):
+            assert type(kept.file.place) is DicomPlace and kept.file.origin is None
+            assert isinstance(kept.brief, Brief) and kept.mask == b""
+    assert [one.study.stop for one in told] == [8] and not folders._slices
+    assert told[0].masks() == [] and told[0].series.origin is None
+
+
+def test_what_is_kept_for_masks_is_small(outlining):
+    """Of a slice of 240 kB less than 2 kB."""
+    folders = Folders(["a"] * 9, masks=True)
+    large = np.kron(spheres.sphere()[:8], np.ones((6, 6), np.int16))
+    for answer in answer_files(outlining, given(*series(large))):
+        folders.joined("a", answer)
+    (slices,) = folders._slices.values()
+    assert large[0].nbytes > 240_000 and max(len(pickle.dumps(kept.mask)) for kept in slices) < 2000
+    assert max(len(str(kept.file.origin.datasets)) for kept in slices) < 3000
 
 
 @pytest.mark.parametrize(
@@ -255,14 +269,14 @@ def test_the_page_shows_them_as_one(app, outlining, files):
     assert "33.5 ml" in page.replace("\xa0", " ")
 
 
-def test_the_pages_script_gets_them_too_but_no_seg_from_several_files(app, outlining):
+def test_the_pages_script_gets_them_too(app, outlining):
     files = [(f"IM.{i}", data) for i, data in enumerate(spheres.dicom_files())]
     client = app.test_client()
     lines = {"Accept": "application/x-ndjson"}
     alone = send(client, "/", ("a.zip", zipped(files)), headers=lines).text
     loose = send(client, "/", *files, headers=lines).text
     html = "".join(json.loads(line).get("html", "") for line in loose.splitlines())
-    assert "data-seg" in alone and "data-seg" not in loose
+    assert "data-seg" in alone and "data-seg" in loose
     assert "IM.0 … IM.23" in html and 'download="mask.nii.gz"' in html
 
 
@@ -331,15 +345,6 @@ def test_in_csv_and_table(script, outlining, disc, capsys):
     best = first["files"][first["best_slice"]]
     assert lines[-2].endswith(f"pituitary          0.970  study of 24 slices, 33.5 ml, best {best}")
     assert "study of 8 slices" in lines[-1]
-
-
-def test_no_mask_of_such_a_series_is_written_and_that_is_said(script, outlining, disc, tmp_path, capsys):
-    folder = disc / "IM01" / "SE1"
-    script.main([str(folder), "--masks", str(tmp_path / "masks"), "--volume-masks", "seg"])
-    said = capsys.readouterr()
-    message = "no mask of the volume. Expected a series in one file, such as a ZIP. Received: {} files."
-    assert [f"predict.py: {folder}: {message.format(n)}" in said.err for n in (24, 8)] == [True, True]
-    assert "study" not in said.out and not list((tmp_path / "masks").glob("*.dcm"))
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])

@@ -63,7 +63,7 @@ def test_150_slices_in_one_request_come_in_order_and_their_progress_is_shown(cli
 
 def seg_of(line: dict) -> tuple[str, str] | None:
     """The address at which an item's DICOM SEG is asked for, and of which of the sent files."""
-    found = re.search(r'data-seg="([^"]+)" data-upload="(\d+)"', line["html"])
+    found = re.search(r'data-seg="([^"]+)" data-uploads="([\d ]+)"', line["html"])
     return found and (html.unescape(found[1]), found[2])
 
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from pydicom.uid import JPEGBaseline8Bit
 
-from format_samples import encapsulated, encode
+from format_samples import encapsulated, encode, ifd, tiff
 from model.reading import Limits, OverLimit, ReadError, UnsupportedFormat, read
+from web.messages import said
 
 HEIGHT, WIDTH = 12, 16
 RNG = np.random.default_rng(7)
@@ -32,12 +33,6 @@ def exif(orientation):
     tags = Image.Exif()
     tags[0x0112] = orientation
     return tags
-
-
-def ifd(entries: dict[int, int], following: int = 0) -> bytes:
-    """A TIFF's directory of whole numbers: tag -> value."""
-    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries.items()))
-    return struct.pack("<H", len(entries)) + tags + struct.pack("<I", following)
 
 
 def chain(count: int) -> bytes:
@@ -221,6 +216,44 @@ def test_an_animation_is_refused(format):
     with pytest.raises(UnsupportedFormat) as caught:
         read(data)
     assert str(caught.value) == f"Expected one picture. Received: an animated {format} of 2 pictures."
+
+
+WHOLE = DEEP.astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (tiff(DEEP), WHOLE),
+        (tiff(65535 - DEEP, photometric=0), WHOLE),
+        (tiff(65535 - DEEP, photometric=0, orientation=3), WHOLE[::-1, ::-1]),
+        (tiff(255 - GREY, photometric=0), GREY),
+        (tiff(-FLOAT, photometric=0), FLOAT),
+        (tiff((WHOLE - 2**15).astype(np.int16)), WHOLE - 2**15),
+        (tiff((WHOLE * 65000).astype(np.uint32)), WHOLE * 65000),
+        (tiff((WHOLE * 30000 - 2**30).astype(np.int32)), WHOLE * 30000 - 2**30),
+        (tiff(GREY.view(np.int8)), GREY.view(np.int8)),
+    ],
+)
+def test_numbers_of_a_tiff_are_those_that_it_means(data, expected):
+    """Pillow leaves to others whether they are signed, and whether 0 is white, of more than 8 bits."""
+    np.testing.assert_array_equal(read(data)[0], expected)
+
+
+@pytest.mark.parametrize("values", [FLOAT.astype(np.float64), FLOAT.astype(np.float16), DEEP.astype(np.uint64)])
+def test_a_tiff_of_other_numbers_is_not_called_damaged(app, values):
+    message = (
+        "Expected a TIFF of numbers that are read, such as whole ones of 16 bits or floats of 32. "
+        "Received: one of other numbers or channels. "
+        "Please save it as PNG."
+    )
+    with pytest.raises(UnsupportedFormat) as caught:
+        read(tiff(values))
+    assert str(caught.value) == message
+    with app.test_request_context(headers={"Accept-Language": "es"}):
+        assert "lang" not in said(message)
+    with pytest.raises(ReadError, match="cut short"):
+        read(tiff(values)[:-90])
 
 
 def test_pages_of_one_size_are_one_series():

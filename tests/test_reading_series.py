@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydicom.uid import MRImageStorage
 
 import format_samples as samples
 from format_samples import SPACING, VOLUME, dicom, enhanced, save, series, zipped
@@ -159,6 +160,14 @@ def test_an_origin_names_the_file_of_every_slice_and_holds_no_pixels():
     origin = scan.series[0].origin
     assert [ds.InstanceNumber for ds in origin.datasets] == list(range(1, 9)) and origin.frames == (0,) * 8
     assert not any("PixelData" in ds for ds in origin.datasets)
+
+
+def test_an_origin_keeps_neither_the_file_nor_what_no_mask_needs():
+    """pydicom's data sets hold on to the bytes that they were read from: a thousand of them to a thousand files."""
+    more = {"InstitutionName": "Zebulonplant", "SpecificCharacterSet": "ISO_IR 192", "PatientName": "Ζωή"}
+    (ds,) = read(dicom(**more)).series[0].origin.datasets
+    assert "InstitutionName" not in ds and getattr(ds, "buffer", None) is None
+    assert (str(ds.PatientName), ds.PatientID, ds.SOPClassUID) == ("Ζωή", "PLANTED-4711", MRImageStorage)
 
 
 def test_names_follow_their_slices():

@@ -12,7 +12,7 @@ import pytest
 import format_samples as samples
 import spheres
 from fakes import pages
-from model.exports import ExportError, nifti_mask, seg_mask, series_with, volume_mask
+from model.exports import ExportError, nifti_mask, seg_mask, volume_mask
 from model.reading import Scan, Series, read
 from web.messages import said, told
 
@@ -297,11 +297,3 @@ def test_one_mask_for_each_slice():
     for format in ("nifti", "seg"):
         with pytest.raises(ValueError, match=r"^Expected masks of the series' 24 slices\. Received: 23$"):
             volume_mask(format, scan.series[0], masks_of(scan)[1:], "1")
-
-
-def test_series_with():
-    scan = Scan("ZIP", [np.zeros((9, 9))] * 9, (Series(1, 4), Series(5, 9)))
-    assert series_with(scan, 3) is scan.series[0]
-    assert series_with(scan, 5) is scan.series[1]
-    with pytest.raises(ExportError, match=r"^Expected a slice of a volume or series\. Received: a single picture\.$"):
-        series_with(scan, 4)

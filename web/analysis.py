@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from model.classifier import BATCH
-from model.loose import join
+from model.loose import Loose, join
 from model.prediction import Prediction, unread_record
-from model.reading import LIMITS, Limits, ReadError, Scan, Series, read
-from model.study import Study, studies, summarize
+from model.reading import LIMITS, Budget, Limits, ReadError, Series, read_within
+from model.study import Study, summarize
 
 Progress = Callable[[int, int], None]  # called with how many slices are answered, and how many there are
 
@@ -24,7 +24,7 @@ class Answer:
         slice: its index in the file.
         notes: what is to be said of the whole file; its first answer has them.
         entry: in a ZIP, the name of the slice's own file.
-        series: the volume or series that it lies in; a lone DICOM image has one of its own.
+        series: the volume or series that it lies in, of its file or of several; a lone DICOM image has one of its own.
         upload: which of the request's files it came from, counted from 0; several may have one name.
         timings_ms: milliseconds by stage.
     """
@@ -90,12 +90,30 @@ class Analysis(Sequence):
         return self.answers[index]
 
 
+@dataclass(frozen=True)
+class Volume:
+    """The slices of one volume or series, of a file or of several.
+
+    Attributes:
+        file: as in Answer; None when its slices came as files of their own.
+        answers: of its slices, in order.
+    """
+
+    file: str | None
+    series: Series
+    answers: Sequence[Answer] = field(repr=False)
+
+    def study(self) -> StudyAnswer:
+        """To be asked when they are answered."""
+        files = [answer.file for answer in self.answers] if self.file is None else ()
+        study = summarize([answer.prediction for answer in self.answers], self.series, files)
+        return StudyAnswer(self.file, study, self.answers)
+
+
 def analyze(
     classifier, files: Iterable[tuple[str, bytes]], limits: Limits = LIMITS, progress: Progress | None = None
 ) -> Analysis:
     """Read each (name, bytes), then ask the classifier for all slices, batch by batch.
-
-    Together they may have as many pixels and slices as one file may: small files can hold large pictures.
 
     Args:
         progress: called with 0 and the number of slices when all is read, and after every batch that was answered.
@@ -103,51 +121,50 @@ def analyze(
     Raises:
         ReadError: that of the only file, when it cannot be read.
     """
-    answers, scans = [], []
-    for number, (name, data) in enumerate(files):
-        start = time.perf_counter()
-        try:
-            scan, slices = open_file(name, data, limits)
-        except ReadError as error:
-            took = {"read": milliseconds_since(start)}
-            answers.append(Answer(name, error=error, upload=number, timings_ms=took))
-            continue
-        for slice in slices:
-            slice.upload = number
-        pixels = sum(slice.pixels.shape[0] * slice.pixels.shape[1] for slice in slices)
-        limits = replace(limits, max_pixels=limits.max_pixels - pixels, max_slices=limits.max_slices - len(slices))
-        answers += slices
-        scans.append((scan, slices))
+    answers, volumes = open_files(files, limits)
     readable = [answer for answer in answers if not answer.error]
     if not readable and len(answers) == 1:
         raise answers[0].error
     ask(classifier, readable, progress)
-    found = [study for scan, slices in scans for study in study_answers(scan, slices)]
-    return Analysis(answers, found + loose_studies(scans))
+    return Analysis(answers, [volume.study() for volume in volumes])
 
 
-def open_file(name: str, data: bytes, limits: Limits = LIMITS) -> tuple[Scan, list[Answer]]:
-    """What a file holds, and an Answer without a prediction for each of its slices.
+def open_files(files: Iterable[tuple[str, bytes]], limits: Limits = LIMITS) -> tuple[list[Answer], list[Volume]]:
+    """An Answer without a prediction for each slice of each (name, bytes), or with its error for a file that cannot be read.
 
-    Raises:
-        ReadError: it cannot be read.
+    Together they may have as many slices and pixels, and unpack to as many bytes, as one file may: small files can hold
+    large pictures.
+
+    Returns:
+        The answers in the order sent, and the volumes and series of more than one slice: those of single files, then those
+        whose slices came as files of their own.
     """
-    start = time.perf_counter()
-    scan = read(data, limits)
-    share = milliseconds_since(start) / len(scan)
-    answers = [Answer(name, i, pixels, timings_ms={"read": share}) for i, pixels in enumerate(scan)]
-    answers[0].notes = tuple(scan.notes)
-    for answer, entry in zip(answers, scan.names, strict=False):
-        answer.entry = entry
-    for series in scan.series:
-        for answer in answers[series.start : series.stop]:
-            answer.series = series
-    return scan, answers
-
-
-def read_slices(name: str, data: bytes, limits: Limits = LIMITS) -> list[Answer]:
-    """The answers of `open_file` alone."""
-    return open_file(name, data, limits)[1]
+    answers, volumes, loose = [], [], []
+    for number, (name, data) in enumerate(files):
+        start = time.perf_counter()
+        try:
+            budget = Budget(limits, len(data))
+            scan = read_within(budget, data)
+        except ReadError as error:
+            took = {"read": milliseconds_since(start)}
+            answers.append(Answer(name, error=error, upload=number, timings_ms=took))
+            continue
+        limits = budget.left()
+        share = milliseconds_since(start) / len(scan)
+        slices = [Answer(name, i, pixels, upload=number, timings_ms={"read": share}) for i, pixels in enumerate(scan)]
+        slices[0].notes = tuple(scan.notes)
+        for answer, entry in zip(slices, scan.names, strict=False):
+            answer.entry = entry
+        volumes += [Volume(name, series, slices[series.start : series.stop]) for series in scan.series]
+        if len(scan.places) == 1:
+            loose.append((slices[0], Loose(name, scan.places[0], scan.series[0].origin)))
+        answers += slices
+    for order, series in join([file for _, file in loose]):
+        volumes.append(Volume(None, series, [loose[i][0] for i in order]))
+    for volume in volumes:
+        for answer in volume.answers:
+            answer.series = volume.series  # last the one that it forms with others
+    return answers, [volume for volume in volumes if len(volume.series) > 1]
 
 
 def ask(classifier, answers: Sequence[Answer], progress: Progress | None = None) -> None:
@@ -161,25 +178,6 @@ def ask(classifier, answers: Sequence[Answer], progress: Progress | None = None)
             answer.prediction = prediction
             answer.timings_ms |= prediction.timings_ms
         tell(start + len(batch), len(answers))
-
-
-def study_answers(scan: Scan, answers: Sequence[Answer]) -> list[StudyAnswer]:
-    """The studies of a file whose slices are answered."""
-    found = studies(scan, [answer.prediction for answer in answers])
-    return [StudyAnswer(answers[0].file, study, answers[study.start : study.stop]) for study in found]
-
-
-def loose_studies(scans: Sequence[tuple[Scan, list[Answer]]]) -> list[StudyAnswer]:
-    """The studies whose slices came as DICOM files of their own; their answers get the series that they form together."""
-    loose = [(slices[0], scan.places[0]) for scan, slices in scans if len(scan.places) == 1]
-    found = []
-    for order, series in join([(answer.file, place) for answer, place in loose]):
-        answers = [loose[i][0] for i in order]
-        study = summarize([answer.prediction for answer in answers], series, files=[answer.file for answer in answers])
-        for answer in answers:
-            answer.series = series
-        found.append(StudyAnswer(None, study, answers))
-    return found
 
 
 def describe_timings(answers: Iterable[Answer]) -> str:

@@ -42,12 +42,13 @@ MASK = (
     Parameter(
         "slice",
         SLICE.schema,
-        "Which slice of the file, counted from 0; with `nifti` and `seg` any slice of the volume that is wanted.",
+        "Which slice of the file, counted from 0; with `nifti` and `seg` any slice of the volume that is wanted, counted over "
+        "all files as the records of `/api/v1/predict` are.",
     ),
     Parameter(
         "format",
         {"type": "string", "enum": list(MASK_TYPES), "default": "png"},
-        "`png`: of this slice; `nifti`, `seg`: of its whole volume or series, as NIfTI or as DICOM SEG.",
+        "`png`: of this slice, from one file; `nifti`, `seg`: of its whole volume or series, as NIfTI or as DICOM SEG.",
     ),
 )
 
@@ -125,14 +126,15 @@ def overlay() -> Response:
 
 
 @api.post("/api/v1/mask")
-@answers(dict.fromkeys(MASK_TYPES.values()), parameters=MASK, upload=ONE, errors=ERRORS)
+@answers(dict.fromkeys(MASK_TYPES.values()), parameters=MASK, upload=SEVERAL, errors=ERRORS)
 def mask() -> Response:
     """The region that the model takes for a tumor.
 
     By default as a 1-bit image of the slice's own size, white where the tumor is, black all over where none was found. For
     an image that is refused the status is 422. With `format=nifti` or `format=seg` the outlines of all slices of its volume
-    come as one file, empty where a slice was refused; when all were, the status is 422. NIfTI (gzip) has the shape and the
-    affine of the input, and nothing of a person. **A DICOM SEG identifies the patient as the input does**: the standard
+    come as one file, empty where a slice was refused; when all were, the status is 422. The slices of a series may come as
+    DICOM files of their own, all in one request. NIfTI (gzip) has the shape and the affine of the input, and nothing of a
+    person. **A DICOM SEG identifies the patient as the input does**: the standard
     files it in the patient's study; it needs DICOM with positions, identifiers and a frame of reference.
     """
     options = parse(MASK, request.values)

@@ -13,7 +13,7 @@ CODES = {
         "no_file": "nothing was sent in the form field `file`",
         "bad_form": "not multipart/form-data, or cut short, or names of files that are not in UTF-8",
         "empty_file": "no bytes",
-        "one_file": "several files where one is expected",
+        "one_file": "several files where one is expected: for a picture",
         "bad_parameter": "a parameter that is not of its kind or out of its range",
     },
     406: {"not_acceptable": "`Accept` asks for what this address does not give"},

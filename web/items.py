@@ -90,9 +90,14 @@ class Item:
 
     @property
     def can_be_seg(self) -> bool:
-        """Whether the API gives a study's outlines as DICOM SEG, from one file. No page holds one: it names the patient."""
+        """Whether the API gives a study's outlines as DICOM SEG. No page holds one: it names the patient."""
         answer = self.answers[0]
-        return self.study.file is not None and can_be_seg(answer.series, answer.pixels.shape[:2])
+        return can_be_seg(answer.series, answer.pixels.shape[:2])
+
+    @property
+    def uploads(self) -> list[int]:
+        """Which of the request's files it came from."""
+        return list(dict.fromkeys(answer.upload for answer in self.answers))
 
     @property
     def _affine(self):

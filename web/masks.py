@@ -6,33 +6,34 @@ import time
 import numpy as np
 from flask import current_app, request
 
-from model.exports import FORMATS, ExportError, series_with, volume_mask
-from web.analysis import ask, describe_timings, milliseconds_since, open_file
+from model.exports import FORMATS, ExportError, volume_mask
+from web.analysis import ask, describe_timings, milliseconds_since, open_files
 from web.errors import RequestError
-from web.uploads import uploaded_file
+from web.uploads import chosen, named_files
 
 log = logging.getLogger("earlymed")
 
 
 def mask_volume(index: int, format: str) -> bytes:
-    """The mask of the volume or series that a slice of the request's one file belongs to, answered when it is its turn.
+    """The mask of the volume or series that one of the slices sent belongs to, answered when it is its turn.
 
     Args:
+        index: of the slice among all that were sent, as among the records of a prediction.
         format: one of exports.FORMATS.
 
     Raises:
-        RequestError: the file has no such slice, not one slice of the volume was answered, or it cannot be written so.
+        ReadError: of the file that has the index, or of the first when none can be read.
+        RequestError: there is no such slice, not one slice of the volume was answered, or it cannot be written so.
     """
     with current_app.extensions["turns"].take():
-        file = uploaded_file()
-        scan, answers = open_file(file.filename, file.read(), current_app.extensions["limits"])
-        if index >= len(answers):
-            message = f"slice: expected a whole number, 0 to {len(answers) - 1}. Received: {index}."
-            raise RequestError(400, "bad_parameter", message)
+        answers, volumes = open_files(named_files(), current_app.extensions["limits"])
+        asked_for = chosen(answers, index)
         classifier = current_app.extensions["classifier"]
+        answers = next((volume.answers for volume in volumes if volume.series is asked_for.series), [asked_for])
         try:
-            series = series_with(scan, index)
-            answers = answers[series.start : series.stop]
+            series = asked_for.series
+            if series is None:
+                raise ExportError("Expected a slice of a volume or series. Received: a single picture.")
             empty = [np.zeros(answer.pixels.shape[:2], bool) for answer in answers]
             volume_mask(format, series, empty, classifier.version)  # what cannot be written is told before the model is asked
             ask(classifier, answers)

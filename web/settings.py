@@ -24,11 +24,11 @@ SETTINGS = (
     Setting("EARLYMED_THREADS", 0, "Threads of one inference; 0 takes one per core."),
     Setting("MAX_CONTENT_LENGTH", 96 * 2**20, "Bytes that one request may hold, all its files together.", minimum=1),
     Setting("MAX_HELD_BYTES", 256 * 2**20, "Bytes of all the requests that are received or wait at one time.", minimum=1),
-    Setting("MAX_FILES", 32, "Files that one request may hold.", minimum=1),
+    Setting("MAX_FILES", LIMITS.max_slices, "Files that one request may hold.", minimum=1),  # each slice may be one
     Setting("MAX_PIXELS", LIMITS.max_pixels, "Pixels of all the slices of one request.", minimum=1),
     Setting("MAX_SLICES", LIMITS.max_slices, "Slices of one request, all its files together.", minimum=1),
     Setting("MAX_ZIP_FILES", LIMITS.max_files, "Files that one ZIP may hold.", minimum=1),
-    Setting("MAX_UNPACKED_BYTES", LIMITS.max_bytes, "Bytes that one file may hold once it is unpacked.", minimum=1),
+    Setting("MAX_UNPACKED_BYTES", LIMITS.max_bytes, "Bytes that one request's files may hold once unpacked.", minimum=1),
     Setting("MAX_UNPACKED_RATIO", LIMITS.max_ratio, "How many times its size a packed file may become.", minimum=1),
     Setting("MAX_CONCURRENT", 2, "Requests read and analyzed at the same time.", minimum=1),
     Setting("MAX_WAITING", 16, "Further requests that wait for their turn; one more is answered 503."),

@@ -3,13 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from flask import current_app, request
 from werkzeug.datastructures import FileStorage
 
-from web.analysis import Analysis, Answer, analyze, ask, describe_timings, milliseconds_since, read_slices
+from web.analysis import Analysis, Answer, analyze, ask, describe_timings, milliseconds_since, open_files
 from web.errors import RequestError
 from web.following import follow
 from web.serving import NotHeld
@@ -67,8 +67,12 @@ def uploaded_files() -> list[FileStorage]:
     if not files:
         raise RequestError(400, "no_file", "No file was chosen. Expected an image in the form field “file”.")
     if len(files) > limit:
-        raise RequestError(413, "too_many_files", f"Expected at most {limit} files at once. Received: {len(files)}.")
+        raise too_many_files(f"{len(files):,}", limit)
     return files
+
+
+def too_many_files(received: str, limit: int) -> RequestError:
+    return RequestError(413, "too_many_files", f"Expected at most {limit:,} files at once. Received: {received}.")
 
 
 def uploaded_file() -> FileStorage:
@@ -108,6 +112,23 @@ def follow_upload(files: Callable[[], list[tuple[str, bytes]]] = named_files) ->
     yield analysis
 
 
+def chosen(answers: Sequence[Answer], index: int) -> Answer:
+    """The one slice that is asked for.
+
+    Raises:
+        ReadError: of the file that has the index, or of the first when none can be read.
+        RequestError: there is no such slice.
+    """
+    if all(answer.error for answer in answers):
+        raise answers[0].error
+    if index >= len(answers):
+        message = f"slice: expected a whole number, 0 to {len(answers) - 1}. Received: {index}."
+        raise RequestError(400, "bad_parameter", message)
+    if answers[index].error:
+        raise answers[index].error
+    return answers[index]
+
+
 def draw_slice(index: int, draw: Callable[[Answer], bytes]) -> bytes:
     """One slice of the request's one file, answered when it is its turn, and drawn.
 
@@ -116,11 +137,8 @@ def draw_slice(index: int, draw: Callable[[Answer], bytes]) -> bytes:
     """
     with current_app.extensions["turns"].take():
         file = uploaded_file()
-        slices = read_slices(file.filename, file.read(), current_app.extensions["limits"])
-        if index >= len(slices):
-            message = f"slice: expected a whole number, 0 to {len(slices) - 1}. Received: {index}."
-            raise RequestError(400, "bad_parameter", message)
-        answer = slices[index]
+        answers, _ = open_files([(file.filename, file.read())], current_app.extensions["limits"])
+        answer = chosen(answers, index)
         ask(current_app.extensions["classifier"], [answer])
         if answer.prediction.status != "ok":
             raise RequestError(422, "refused", answer.prediction.reason)

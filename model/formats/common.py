@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -100,6 +100,15 @@ class Budget:
             raise OverLimit(f"Expected at most {self.limits.max_bytes:,} bytes when unpacked. Received: more.")
         if self.unpacked > max(SMALL, self.limits.max_ratio * self.packed):
             raise OverLimit(f"Expected a file that unpacks to at most {self.limits.max_ratio} times its size. Received: more.")
+
+    def left(self) -> Limits:
+        """What further files may take, when all together have the limits of one."""
+        return replace(
+            self.limits,
+            max_bytes=self.limits.max_bytes - self.unpacked,
+            max_pixels=self.limits.max_pixels - self.pixels,
+            max_slices=self.limits.max_slices - self.slices,
+        )
 
 
 def inflate(data: bytes, wbits: int, budget: Budget) -> bytes:

@@ -7,11 +7,12 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from itertools import chain
 
 import numpy as np
 import pydicom
 from pydicom import Dataset
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import (
     UID,
@@ -28,7 +29,14 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # its warnings quote values, and so may quote names
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-BULK = (*PIXELS, "IconImageSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+# What a DICOM SEG of a file repeats of it or refers to, see model.segmentation; nothing else is kept once it is read.
+KEPT = (
+    "SpecificCharacterSet", "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID",
+    "FrameOfReferenceUID", "InstanceNumber", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
+)  # fmt: skip
 # Preamble, and a transfer syntax: what is put before a data set that was inflated.
 HEADER = bytes(128) + b"DICM" + b"\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
 UNDEFINED = 0xFFFFFFFF  # length of an element that goes on to its delimiter
@@ -74,7 +82,7 @@ class DicomSlice(DicomPlace):
 
     Attributes:
         pixels: as it is meant to be seen.
-        dataset: the whole data set without its pixels: it holds what identifies the patient.
+        dataset: KEPT of the file's data set: it holds what identifies the patient.
     """
 
     pixels: np.ndarray
@@ -92,12 +100,18 @@ class DicomOrigin:
     """The data sets that a series came from, for a writer of SEG. They identify the patient: never print or log them.
 
     Attributes:
-        datasets: one for each slice, in order, without pixels; the same object again for frames of one file.
+        datasets: KEPT of those of each slice, in order; the same object again for frames of one file.
         frames: the frame number of each slice in its data set, from 0.
     """
 
     datasets: tuple[Dataset, ...]
     frames: tuple[int, ...]
+
+    @classmethod
+    def joined(cls, origins: Iterable["DicomOrigin"]) -> "DicomOrigin":
+        """That of a series whose slices came as files of their own."""
+        datasets, frames = zip(*((o.datasets, o.frames) for o in origins), strict=True)
+        return cls(tuple(chain(*datasets)), tuple(chain(*frames)))
 
 
 def read(data: bytes, budget: Budget) -> Scan:
@@ -193,8 +207,9 @@ def _frames(ds: Dataset, budget: Budget, name: str) -> Iterator[DicomSlice]:
     key = "|".join(str(ds.get(tag, "")) for tag in ("SeriesInstanceUID", "Rows", "Columns", "SamplesPerPixel"))
     instance = str(ds.get("SOPInstanceUID") or uuid.uuid4())
     numbers = tuple(int(_number(ds.get(tag)) or 0) for tag in ("SeriesNumber", "InstanceNumber"))
-    for keyword in BULK:
+    for keyword in PIXELS:  # they are decoded
         ds.pop(keyword, None)
+    kept = only_kept(ds)
     for index, values in frames:
         group = FrameFacts(ds, index)
         display = {
@@ -219,9 +234,17 @@ def _frames(ds: Dataset, budget: Budget, name: str) -> Iterator[DicomSlice]:
             pixel_spacing=spacing if spacing and min(spacing) > SMALLEST else None,
             step=next((step for step in steps if step and step > SMALLEST), None),
             pixels=pixels,
-            dataset=ds,
+            dataset=kept,
             name=name,
         )
+
+
+def only_kept(ds: Dataset) -> Dataset:
+    """KEPT of a data set, which itself holds on to the whole file that it was read from."""
+    tags = [tag for tag in map(tag_for_keyword, KEPT) if tag in ds]
+    kept = Dataset({tag: ds.get_item(tag) for tag in tags})
+    kept.set_original_encoding(*ds.original_encoding, ds.original_character_set)
+    return kept
 
 
 class FrameFacts:

@@ -2,9 +2,11 @@
 
 import io
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from model.formats import parts
 from model.formats.common import Budget, OverLimit, ReadError, Scan, Series, UnsupportedFormat, damaged, only_finite
@@ -12,6 +14,10 @@ from model.formats.common import Budget, OverLimit, ReadError, Scan, Series, Uns
 PLUGINS = {"JPEG": ("JPEG", "MPO")}  # MPO: a JPEG that holds further pictures, as some cameras write it; the first is read
 PLAIN_MODES = ("L", "LA", "RGB", "RGBA", "I", "I;16", "I;16L", "I;16B", "F")
 TILE_WIDTH, TILE_LENGTH = 322, 323
+WIDTH, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 256, 258, 262, 339
+WHITE_IS_ZERO = 0  # of PHOTOMETRIC
+UNSIGNED, SIGNED = 1, 2  # of SAMPLE_FORMAT
+BIG_TIFF = 43  # the third byte
 COPIES = 4  # pages of a TIFF, smaller copies among them, for each slice that is allowed
 NEW_SUBFILE_TYPE = 254  # TIFF 6.0: bit 0 is set on a page that is a smaller copy of another
 
@@ -20,7 +26,7 @@ def read(data: bytes, format: str, budget: Budget) -> Scan:
     """Decode a picture, or every page of a TIFF. Pages of one size are taken for a stack, whose spacing nobody knows.
 
     Raises:
-        UnsupportedFormat: an animation.
+        UnsupportedFormat: an animation, or a TIFF of numbers that Pillow does not decode.
         ReadError: damaged, over the limits, or without a finite value.
     """
     try:
@@ -32,6 +38,13 @@ def read(data: bytes, format: str, budget: Budget) -> Scan:
         raise OverLimit(f"Expected at most {budget.limits.max_pixels:,} pixels. Received: many more.") from None
     except ReadError:
         raise
+    except UnidentifiedImageError:
+        if format == "TIFF" and _has_a_directory(data):
+            raise UnsupportedFormat(
+                "Expected a TIFF of numbers that are read, such as whole ones of 16 bits or floats of 32. "
+                "Received: one of other numbers or channels. Please save it as PNG."
+            ) from None
+        raise damaged(f"{format} image") from None
     except Exception:  # Pillow's plugins raise whatever a broken file leads them into
         raise damaged(f"{format} image") from None
 
@@ -77,6 +90,7 @@ def _page(image: Image.Image, budget: Budget, tile: tuple[int, int] = (0, 0)) ->
     """(H, W) or (H, W, 2..4), uint8 or wider, turned as EXIF says."""
     # A tile is decoded whole, also one that is larger than its page and compressed to next to nothing.
     budget.take(max(image.height, tile[0]), max(image.width, tile[1]))
+    tags = image.tag_v2 if image.format == "TIFF" else {}
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would be copied, and a picture may be large
         image = ImageOps.exif_transpose(image)
     if image.mode in ("P", "PA"):
@@ -85,4 +99,34 @@ def _page(image: Image.Image, budget: Budget, tile: tuple[int, int] = (0, 0)) ->
         image = image.convert("L")
     elif image.mode not in PLAIN_MODES:
         image = image.convert("RGB")
-    return only_finite(np.asarray(image))
+    return only_finite(_as_meant(np.asarray(image), tags))
+
+
+def _as_meant(values: np.ndarray, tags: Mapping) -> np.ndarray:
+    """A page's numbers where Pillow takes signed ones for unsigned, or the reverse; brighter is more, where 0 is white.
+
+    Of 8 unsigned bits, and of colors, Pillow itself makes that.
+    """
+    kind = tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0]
+    if kind == SIGNED and values.dtype == np.uint8:
+        return values.view(np.int8)
+    if values.ndim > 2 or values.dtype == np.uint8:
+        return values
+    if kind == UNSIGNED and values.dtype == np.int32:
+        values = values.view(np.uint32)
+    if tags.get(PHOTOMETRIC) != WHITE_IS_ZERO:
+        return values
+    return -values if values.dtype.kind == "f" else (2 ** tags[BITS][0] - 1) - values
+
+
+def _has_a_directory(data: bytes) -> bool:
+    """Does a TIFF say how large its first page is?"""
+    try:
+        directory = ImageFileDirectory_v2(data[: 16 if data[2] == BIG_TIFF else 8])
+        stream = io.BytesIO(data)
+        stream.seek(directory.next)
+        with warnings.catch_warnings(action="error"):  # of one that is cut short
+            directory.load(stream)
+        return WIDTH in directory and BITS in directory
+    except Exception:  # as above
+        return False

@@ -1,6 +1,7 @@
 """A volume: its summary, its slices to be gone through by wheel, keys, fingers and the range, its outlines as files."""
 
 import io
+import zipfile
 
 import numpy as np
 import pydicom
@@ -127,6 +128,25 @@ def test_outlines_of_a_series_come_as_dicom_seg_when_they_are_asked_for(open_pag
     assert (seg.Modality, str(seg.PatientName)) == ("SEG", "Plantedname^Zebulon")
     np.testing.assert_array_equal(seg.pixel_array, expected.pixel_array)
     page.get_by_text("The DICOM SEG is among your downloads.").wait_for()
+
+
+def test_outlines_of_loose_files_come_as_dicom_seg_too(open_page, server, tmp_path):
+    """Their names do not tell that they are DICOM, so the page packs no ZIP; only the series is sent again."""
+    path = series(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        slices = [archive.read(name) for name in archive.namelist()]
+    files = [{"name": f"1.2.{i}", "mimeType": "application/octet-stream", "buffer": data} for i, data in enumerate(slices)]
+    picture = {"name": "one.jpg", "mimeType": "image/jpeg", "buffer": one_of_each()[0].read_bytes()}
+    page = open_page(viewport=DESKTOP)
+    analyze(page, picture, *reversed(files))
+    page.get_by_role("button", name="1.2.0 … 1.2.11").click()
+    with page.expect_download() as downloaded, page.expect_request("**/api/v1/mask*") as asked:
+        page.get_by_role("button", name=SEG).click()
+    assert b"one.jpg" not in asked.value.post_data_buffer
+    seg = pydicom.dcmread(downloaded.value.path())
+    expected = pydicom.dcmread(io.BytesIO(api(server, path, "mask?format=seg")))
+    np.testing.assert_array_equal(seg.pixel_array, expected.pixel_array)
+    assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 12
 
 
 def test_why_there_is_no_seg_is_told_where_it_was_asked_for(open_page, tmp_path):
