@@ -63,6 +63,29 @@ def test_nothing_jumps(open_page, server, viewport):
         assert sum(page.evaluate("window.shifts")) == 0, address
 
 
+COMING = """async () => {
+  const hero = document.querySelector(".hero"), form = hero.querySelector("form"), lines = [...form.children];
+  for (const later of document.querySelectorAll("form.upload ~ *, .hero ~ *, footer")) later.remove();
+  for (const line of lines) line.remove();
+  await new Promise(done => setTimeout(done, 300));
+  window.shifts.length = 0;
+  for (const line of lines) {
+    form.append(line);
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)));
+  }
+  return window.shifts.reduce((sum, shift) => sum + shift, 0);
+}"""
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_nothing_jumps_while_the_form_is_still_coming(open_page, server, viewport):
+    """On a slow line it is seen line by line; it was centered in its column, and sank with each."""
+    page = open_page(viewport=viewport)
+    page.add_init_script(SHIFTS)
+    page.goto(server, wait_until="networkidle")
+    assert page.evaluate(COMING) < 0.0005  # a margin between two lines
+
+
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_nothing_jumps_when_the_result_comes(open_page, server, viewport):
     page = open_page(viewport=viewport)
