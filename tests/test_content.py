@@ -16,7 +16,7 @@ from model import measured
 from model.explanation import draw_outline, view
 from model.labels import LABELS
 from model.preprocessing import preprocess
-from model.provenance import SOURCES
+from model.provenance import SOURCES, slices_of
 from web import card, pipeline
 from web.card_words import COLLECTIONS, FIGURES
 from web.content import MEDICAL_SOURCES
@@ -256,6 +256,17 @@ def test_the_card_names_nothing_by_its_key(language):
     assert "p ≥" not in text and "held-out" not in text
 
 
+def test_collections_have_their_figures_below_the_right_heads():
+    html = client_with(INFO).get("/model-card").text
+    slices = INFO["training"]["slices"]
+    for key, name in COLLECTIONS.items():
+        row = next(row for row in html.split("<tr ") if f'rowheader">{name}</th>' in row)
+        cells = dict(re.findall(r'data-label="([^"]+)">([^<]*)</td>', row))
+        assert cells["License"] == SOURCES[key].licence
+        assert cells["Trained on"] == f"{slices_of(slices['train'], key):,}"
+        assert cells["Validated on"] == f"{slices_of(slices['validation'], key):,}"
+
+
 def test_groups_stand_together():
     names = [name for name, _ in card.groups(INFO)]
     kinds = [name.split(":")[0] for name in names if "trained without" not in name]
@@ -272,7 +283,7 @@ def test_a_card_without_figures_has_no_empty_tables(client):
     assert "0" * 64 in html
 
 
-HEALTHY = "Collection: BRISC 2025, healthy heads (a network trained without “BRISC 2025, healthy heads”)"
+HEALTHY = "Collection: BRISC 2025, healthy heads (a network trained without it)"
 
 
 def test_everything_that_can_be_measured_has_its_place():

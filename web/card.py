@@ -121,6 +121,8 @@ def group_name(name: str, held_out: str) -> str:
     told = f"{KINDS.get(kind, kind)}: {GROUPS.get(value, value)}"
     if not held_out:
         return told
+    if held_out == value:
+        return gettext("%(group)s (a network trained without it)", group=told)
     return gettext("%(group)s (a network trained without “%(source)s”)", group=told, source=GROUPS.get(held_out, held_out))
 
 
@@ -147,7 +149,7 @@ def corruptions(info: dict) -> list[tuple[str, str, str, str, tuple]]:
 
 
 def sources(info: dict) -> list[tuple[str, str, str, str, str]]:
-    """(name, what it is, licence, slices trained on, slices for validation)."""
+    """(name, what it is, slices trained on, slices for validation, licence)."""
     slices = info.get("training", {}).get("slices", {})
     names = dict.fromkeys(key.split("/")[0] for side in slices.values() for key in side)
     rows = []
