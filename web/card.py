@@ -156,9 +156,8 @@ def sources(info: dict) -> list[tuple[str, str, str, str, str]]:
     for name in names:
         what, licence = SOURCES.get(name, ("", ""))
         counts = [number(slices_of(slices.get(side, {}), name)) for side in ("train", "validation")]
-        rows.append(
-            (str(COLLECTIONS.get(name, name)), gettext(what) if what else "-", gettext(licence) if licence else "-", *counts)
-        )
+        told_what, told_licence = (gettext(text) if text else "-" for text in (what, licence))
+        rows.append((str(COLLECTIONS.get(name, name)), told_what, *counts, told_licence))
     return rows
 
 
