@@ -21,7 +21,9 @@ BORDERS = "elements => elements.map(e => getComputedStyle(e)).map(s => [s.border
 @pytest.fixture(params=["light", "dark"])
 def page(open_page, request):
     """The person has also picked the page's light or dark, which must not matter."""
-    page = open_page(forced_colors="active", color_scheme="dark", viewport={"width": 1280, "height": 800})
+    page = open_page(
+        forced_colors="active", color_scheme="dark", reduced_motion="reduce", viewport={"width": 1280, "height": 800}
+    )
     page.evaluate("theme => localStorage.setItem('theme', theme)", request.param)
     page.reload()
     return page
