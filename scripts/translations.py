@@ -17,7 +17,6 @@ from babel.messages.pofile import read_po, write_po
 
 from model.formats.dicom_terms import BODY_PARTS, MODALITIES
 from model.labels import CLASSES
-from model.measured import CALIBRATION, DICE, DICE_FLAIR, SHARES
 from model.provenance import SOURCES
 from web.language import LANGUAGES
 
@@ -67,11 +66,9 @@ def collected() -> Catalog:
 def of_the_model() -> list[tuple[str, str]]:
     """(file, text): model/ knows nothing of languages, so its texts are not marked there."""
     labels = [text for label in CLASSES for text in (label.display, label.meaning)]
-    names = [name for _, _, name, _ in SHARES] + [CALIBRATION, DICE, DICE_FLAIR]
     sources = [text for source in SOURCES.values() for text in source]
     return [
         *(("model/labels.py", text) for text in labels),
-        *(("model/measured.py", text) for text in names),
         *(("model/provenance.py", text) for text in sources),
         *(("model/formats/dicom_terms.py", text) for text in (*MODALITIES.values(), *BODY_PARTS.values())),
     ]

@@ -13,6 +13,17 @@ function within(event) {
   to.focus({ preventScroll: true });
 }
 
+const HOME = ".brand, .sections [aria-current], [data-again]";
+const AWAY = ".sections a:not([aria-current]), .language a";
+
+// An answer is kept nowhere but in the page that shows it, so from there the links lead to a new tab.
+function aside(link, is) {
+  for (const [name, value] of [["target", "_blank"], ["aria-describedby", "aside"]]) {
+    if (is) link.setAttribute(name, value);
+    else link.removeAttribute(name);
+  }
+}
+
 export class Answer {
   constructor(place, question) {
     this.place = place;
@@ -20,7 +31,7 @@ export class Answer {
     this.home = document.title;
     if (history.state?.answer) history.replaceState(null, ""); // of an answer that went when the page was loaded anew
     addEventListener("popstate", (event) => this.turn(Boolean(event.state?.answer) && this.shown));
-    document.addEventListener("click", (event) => this.shown && within(event));
+    document.addEventListener("click", (event) => this.shown && (within(event), this.leave(event)));
     this.shown = false;
   }
 
@@ -46,9 +57,6 @@ export class Answer {
     this.shown = true;
     history.pushState({ answer: true }, "");
     this.turn(true);
-    for (const link of this.place.querySelectorAll("[data-again]")) {
-      link.addEventListener("click", (event) => { event.preventDefault(); this.again(); });
-    }
     for (const button of this.place.querySelectorAll("[data-open]")) {
       button.addEventListener("click", () => this.open(Number(button.dataset.open), true));
     }
@@ -75,6 +83,14 @@ export class Answer {
     }
   }
 
+  // The links to the start page lead back to the question, unless they are to be opened elsewhere.
+  leave(event) {
+    const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+    if (this.place.hidden || elsewhere || !event.target.closest(HOME)) return;
+    event.preventDefault();
+    this.again();
+  }
+
   // Back to the question; the files stay chosen.
   again() {
     if (this.question.hidden) history.back();
@@ -84,6 +100,7 @@ export class Answer {
     this.place.hidden = !toAnswer;
     this.question.hidden = toAnswer;
     document.title = toAnswer ? `${this.around.title} – EarlyMed` : this.home;
+    for (const link of document.querySelectorAll(AWAY)) aside(link, toAnswer);
     scrollTo(0, 0);
     if (!toAnswer) document.getElementById("file").focus({ preventScroll: true });
   }

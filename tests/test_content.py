@@ -12,10 +12,13 @@ from PIL import Image, ImageChops
 
 from app import create_app
 from fakes import FakeClassifier, ok, refused
+from model import measured
 from model.explanation import draw_outline, view
 from model.labels import LABELS
 from model.preprocessing import preprocess
+from model.provenance import SOURCES, slices_of
 from web import card, pipeline
+from web.card_words import COLLECTIONS, FIGURES
 from web.content import MEDICAL_SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -182,7 +185,7 @@ def test_figures_are_those_of_model_json():
     html = client_with(INFO).get("/model-card").text
     testing = INFO["figures"]["testing"]
     accuracy = testing["accuracy"]
-    row = next(row for row in html.split("<tr ") if '<th scope="row" role="rowheader">Accuracy</th>' in row)
+    row = next(row for row in html.split("<tr ") if f'rowheader">{FIGURES["Accuracy"]}</th>' in row)
     assert f'<td role="cell" data-label="Value">{100 * accuracy["value"]:.1f}%</td>' in row
     assert f"{100 * accuracy['low']:.1f}% to {100 * accuracy['high']:.1f}%" in row
     assert f"{accuracy['hits']:,} of {accuracy['of']:,}" in row
@@ -227,16 +230,60 @@ def test_no_text_of_the_page_holds_a_measured_figure():
     """They are written by the templates from model.json; a text with one would outlive the model."""
     texts = runpy.run_path(str(ROOT / "scripts" / "translations.py"))["collected"]()
     numbers = {number for text in texts for number in re.findall(r"\d[\d.,]*\d", str(text.id))}
-    known = {"127.0.0.1", "256", "1409.1556", "1706.04599", "2025", "99.5"}  # address, SHA-256, papers, year, percentile
+    known = {
+        "127.0.0.1",
+        "256",
+        "1409.1556",
+        "1706.04599",
+        "2025",
+        "99.5",
+        "2000",
+    }  # address, SHA-256, papers, year, percentile, JPEG 2000
     assert {number for number in numbers if sum(map(str.isdigit, number)) > 2} - {"100"} == known
+
+
+def test_every_figure_and_collection_has_its_plain_words():
+    names = {name for _, _, name, _ in measured.SHARES} | {measured.CALIBRATION, measured.DICE, measured.DICE_FLAIR}
+    assert set(FIGURES) == names
+    assert set(COLLECTIONS) == set(SOURCES)
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_card_names_nothing_by_its_key(language):
+    text = text_of(client_with(INFO).get("/model-card", headers={"Accept-Language": language}).text)
+    assert re.findall(r"\b[a-z]+\d*[a-z]*_\w+", text) == []
+    assert [key for key in SOURCES if re.search(rf"\b{key}\b", text)] == []
+    assert "p ≥" not in text and "held-out" not in text
+
+
+def test_collections_have_their_figures_below_the_right_heads():
+    html = client_with(INFO).get("/model-card").text
+    slices = INFO["training"]["slices"]
+    for key, name in COLLECTIONS.items():
+        row = next(row for row in html.split("<tr ") if f'rowheader">{name}</th>' in row)
+        cells = dict(re.findall(r'data-label="([^"]+)">([^<]*)</td>', row))
+        assert cells["License"] == SOURCES[key].licence
+        assert cells["Trained on"] == f"{slices_of(slices['train'], key):,}"
+        assert cells["Validated on"] == f"{slices_of(slices['validation'], key):,}"
+
+
+def test_groups_stand_together():
+    names = [name for name, _ in card.groups(INFO)]
+    kinds = [name.split(":")[0] for name in names if "trained without" not in name]
+    assert list(dict.fromkeys(kinds)) == ["Collection", "Sequence", "Plane"]
+    assert kinds == sorted(kinds, key=["Collection", "Sequence", "Plane"].index)
+    assert all("trained without" in name for name in names[len(kinds) :])
 
 
 def test_a_card_without_figures_has_no_empty_tables(client):
     html = client.get("/model-card").text  # the fake's model.json has none
-    for heading in ("How good is it?", "Each class", "What is taken for what", "By source", "When the picture is poor"):
+    for heading in ("How good is it?", "Each class", "What is taken for what", "By collection", "When the picture is poor"):
         assert heading not in html
     assert html.count("<table") == 0
     assert "0" * 64 in html
+
+
+HEALTHY = "Collection: BRISC 2025, healthy heads (a network trained without it)"
 
 
 def test_everything_that_can_be_measured_has_its_place():
@@ -257,7 +304,7 @@ def test_everything_that_can_be_measured_has_its_place():
     info["training"]["slices"]["train"]["brand_new/glioma"] = 12
     html = client_with(info).get("/model-card").text
     text = text_of(html)
-    for name in ("Plane: coronal", "Sequence: FLAIR", "odd: one", "Source: healthy_t1 (a network trained without healthy_t1)"):
+    for name in ("Plane: coronal", "Sequence: FLAIR", "odd: one", HEALTHY):
         assert name in text
     assert "25.0% (328)" in text and "0.500 (9)" in text
     assert "Strong JPEG compression" in text and "a new one" in text

@@ -20,7 +20,8 @@ from model.labels import CLASSES
 from model.reading import LIMITS, ReadError, read
 from uploads import MASK, PNG, TEXT, send
 from web.language import LANGUAGES, localized, number, percent, share
-from web.messages import TEMPLATES, pattern, said, told
+from web.messages import pattern, said, told
+from web.sentences import TEMPLATES
 
 translations = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "translations.py")))
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -365,9 +366,10 @@ def test_what_does_not_fit_into_the_memory_has_a_template(app):
         assert told("Strange <words>. Received: none.") == "Strange <words>. Se recibió: ninguno."
 
 
+FILLED = {"share": "12%", "other": "3 x 4", "size": "48 x 48", "document": "PDF", "syntax": "RLE Lossless"}
+
+
 def test_every_template_fits_itself():
     for template in TEMPLATES:
-        filled = re.sub(
-            r"%\((\w+)\)s", lambda m: {"share": "12%", "other": "3 x 4", "size": "48 x 48"}.get(m[1], "7"), template
-        )
+        filled = re.sub(r"%\((\w+)\)s", lambda m: FILLED.get(m[1], "7"), template)
         assert pattern(template).fullmatch(filled), template

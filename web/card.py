@@ -10,36 +10,10 @@ from flask_babel import gettext, lazy_gettext
 from model import measured
 from model.labels import DISPLAY
 from model.provenance import SOURCES, slices_of
+from web.card_words import COLLECTIONS, CORRUPTIONS, FIGURES, GROUPS, KINDS
 from web.language import localized, number, share
 
-CORRUPTIONS = {
-    "none": lazy_gettext("As they are"),
-    "noise": lazy_gettext("Noise"),
-    "blur": lazy_gettext("Blur"),
-    "jpeg_20": lazy_gettext("Strong JPEG compression"),
-    "gamma_dark": lazy_gettext("Darker"),
-    "gamma_bright": lazy_gettext("Brighter"),
-    "low_contrast": lazy_gettext("A fifth of the contrast"),
-    "rotated_left": lazy_gettext("Turned 15° to the left"),
-    "rotated_right": lazy_gettext("Turned 15° to the right"),
-    "mirrored": lazy_gettext("Mirrored"),
-    "upside_down": lazy_gettext("Upside down"),
-    "cropped_tight": lazy_gettext("Edges cut off"),
-    "wide_margins": lazy_gettext("Wide black margins"),
-    "bias_field": lazy_gettext("Bright to one side"),
-    "low_resolution": lazy_gettext("Low resolution"),
-    "inverted": lazy_gettext("Black and white exchanged"),
-}
-GROUPS = {
-    "source": lazy_gettext("Source"),
-    "sequence": lazy_gettext("Sequence"),
-    "plane": lazy_gettext("Plane"),
-    "axial": lazy_gettext("axial"),
-    "coronal": lazy_gettext("coronal"),
-    "sagittal": lazy_gettext("sagittal"),
-    "T1 post-contrast": lazy_gettext("T1 post-contrast"),
-}
-REFUSED = lazy_gettext("refused")
+REFUSED = lazy_gettext("Refused")
 GROUP_SHARES = ("accuracy", "tumor_sensitivity", "specificity", "refusal")
 
 
@@ -90,15 +64,15 @@ def class_table(info: dict) -> list[tuple[str, str, str, str, str, str]]:
 def shown(figure: measured.Figure) -> Shown:
     values = figure.values
     low, value, high = (values[key] for key in ("low", "value", "high"))
-    target = localized(figure.target)
+    name, target = str(FIGURES.get(figure.name, figure.name)), localized(figure.target)
     if figure.kind == "share":
         count = gettext("%(hits)s of %(of)s", hits=number(values["hits"]), of=number(values["of"]))
         interval = gettext("%(low)s to %(high)s", low=share(low), high=share(high))
         span = (100 * low, 100 * value, 100 * high)
-        return Shown(gettext(figure.name), share(value), interval, count, target, span)
+        return Shown(name, share(value), interval, count, target, span)
     count = gettext("%(count)s slices", count=number(values["slices"])) if figure.kind == "mean" else ""
     interval = gettext("%(low)s to %(high)s", low=number(low, 3), high=number(high, 3))
-    return Shown(gettext(figure.name), number(value, 3), interval, count, target, None)
+    return Shown(name, number(value, 3), interval, count, target, None)
 
 
 def confusion(info: dict) -> dict | None:
@@ -130,14 +104,26 @@ def mistakes(info: dict) -> list[str]:
 
 
 def groups(info: dict) -> list[tuple[str, list[str]]]:
-    """(name, accuracy, sensitivity, specificity, refused, Dice) of each source, sequence and plane."""
-    return [(group_name(name, held_out), group_cells(row)) for name, held_out, row in measured.groups(info)]
+    """(name, [accuracy, sensitivity, specificity, refused, Dice]) of each collection, then sequence, then plane; those of
+    networks that never saw a collection come last.
+    """
+    rows = sorted(measured.groups(info), key=lambda row: (row[1], kind_of(row[0])))
+    return [(group_name(name, held_out), group_cells(row)) for name, held_out, row in rows]
+
+
+def kind_of(name: str) -> int:
+    kind = name.partition(" ")[0]
+    return list(KINDS).index(kind) if kind in KINDS else len(KINDS)
 
 
 def group_name(name: str, held_out: str) -> str:
     kind, _, value = name.partition(" ")
-    told = f"{GROUPS.get(kind, kind)}: {GROUPS.get(value, value)}"
-    return gettext("%(group)s (a network trained without %(source)s)", group=told, source=held_out) if held_out else told
+    told = f"{KINDS.get(kind, kind)}: {GROUPS.get(value, value)}"
+    if not held_out:
+        return told
+    if held_out == value:
+        return gettext("%(group)s (a network trained without it)", group=told)
+    return gettext("%(group)s (a network trained without “%(source)s”)", group=told, source=GROUPS.get(held_out, held_out))
 
 
 def group_cells(row: dict) -> list[str]:
@@ -163,14 +149,15 @@ def corruptions(info: dict) -> list[tuple[str, str, str, str, tuple]]:
 
 
 def sources(info: dict) -> list[tuple[str, str, str, str, str]]:
-    """(name, what it is, licence, slices trained on, slices for validation)."""
+    """(name, what it is, slices trained on, slices for validation, licence)."""
     slices = info.get("training", {}).get("slices", {})
     names = dict.fromkeys(key.split("/")[0] for side in slices.values() for key in side)
     rows = []
     for name in names:
         what, licence = SOURCES.get(name, ("", ""))
         counts = [number(slices_of(slices.get(side, {}), name)) for side in ("train", "validation")]
-        rows.append((name, gettext(what) if what else "-", gettext(licence) if licence else "-", *counts))
+        told_what, told_licence = (gettext(text) if text else "-" for text in (what, licence))
+        rows.append((str(COLLECTIONS.get(name, name)), told_what, *counts, told_licence))
     return rows
 
 

@@ -139,10 +139,39 @@ def test_analyzing_another_works_after_the_page_was_loaded_anew(open_page):
     assert page.get_by_role("heading", level=2).first.inner_text() == "Meningioma"
 
 
-def test_reading_on_does_not_lose_the_answer(open_page):
-    page = open_page()
+NOTED = "link => document.getElementById(link.getAttribute('aria-describedby')).textContent"
+HEADINGS = {"Español": "Qué ve una red neuronal en un corte de resonancia del cerebro"}
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+def test_reading_on_does_not_lose_the_answer(open_page, java_script_enabled):
+    """It is kept nowhere but in its page, so from there what is read opens in a new tab, and says so."""
+    page = open_page(java_script_enabled=java_script_enabled)
+    menu, result = page.get_by_role("navigation"), page.get_by_role("article")
     press(page, "Glioma")
-    with page.expect_popup() as read:
-        page.get_by_role("article").get_by_role("link", name="Understanding your results").click()
-    assert read.value.get_by_role("heading", level=1).inner_text() == "Understanding your results"
-    assert page.get_by_role("article").is_visible()
+    for place, name in (
+        (result, "Understanding your results"),
+        *((menu, name) for name in ("Understanding your results", "How it works", "Model card", "Privacy")),
+        (page.get_by_role("banner"), "Español"),
+    ):
+        link = place.get_by_role("link", name=name)
+        assert place is result or link.evaluate(NOTED) == "(in a new tab)"
+        with page.expect_popup() as read:
+            link.click()
+        assert read.value.get_by_role("heading", level=1).inner_text() == HEADINGS.get(name, name)
+        assert read.value.get_by_role("navigation").locator("[target]").count() == 0
+        read.value.close()
+        assert result.get_by_role("heading", level=2).inner_text() == "Glioma"
+
+
+def test_the_menu_leads_from_an_answer_back_to_the_question_without_losing_it(open_page):
+    page = open_page()
+    for name in ("Analyze", "EarlyMed"):
+        press(page, "Glioma")
+        page.get_by_role("banner").get_by_role("link", name=name, exact=True).click()
+        page.locator("#ask").wait_for()
+        assert not page.locator("#answer").is_visible()
+        assert page.get_by_role("banner").locator("[target], [aria-describedby]").count() == 0
+        page.go_forward()
+        assert page.get_by_role("article").get_by_role("heading", level=2).inner_text() == "Glioma"
+        page.go_back()
