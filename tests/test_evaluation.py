@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pytest import approx
 
 from model.labels import LABELS
+from model.measured import share_row
 from model.prediction import Prediction
 from model.training.asking import Answers, ask, cases_of, find_cases
 from model.training.dataset import Item
@@ -41,7 +43,12 @@ def certain(index: int, p: float = 0.94) -> list[float]:
 )
 def test_wilson_interval(hits, of, low, high):
     row = proportion(np.arange(of) < hits)
-    assert row == {"value": hits / of, "low": low, "high": high, "hits": hits, "of": of}
+    assert row == {"value": hits / of, "low": approx(low, abs=5e-5), "high": approx(high, abs=5e-5), "hits": hits, "of": of}
+
+
+def test_a_share_is_rounded_once():
+    """852 of 942 are 90.446 %: 90.4 %, where 0.9045, rounded again, would be told as 90.5 %."""
+    assert share_row("", proportion(np.arange(942) < 852)).value == "90.4 %"
 
 
 def test_resampled_mean_has_the_interval_of_the_central_limit():

@@ -131,13 +131,13 @@ def _ungrouped(answers: Answers) -> Answers:
 
 
 def proportion(hits: np.ndarray) -> dict:
-    """A share with its 95 % Wilson score interval."""
+    """A share with its 95 % Wilson score interval. With more digits than are shown, which are not to be rounded twice."""
     n, k = len(hits), int(np.sum(hits))
     if n == 0:
         return {"value": None, "low": None, "high": None, "hits": 0, "of": 0}
     interval = binomtest(k, n).proportion_ci(method="wilson")
-    low, high = round(float(interval.low), 4), round(float(interval.high), 4)
-    return {"value": round(k / n, 4), "low": low, "high": high, "hits": k, "of": n}
+    value, low, high = (round(float(share), 8) for share in (k / n, interval.low, interval.high))
+    return {"value": value, "low": low, "high": high, "hits": k, "of": n}
 
 
 def resampled(statistic, *arrays: np.ndarray) -> dict:
