@@ -20,7 +20,7 @@ from model.preprocessing import Frame, preprocess
 DEFAULT_MODEL = Path(__file__).with_name("model.h5")
 BATCH = 16
 NOT_BRAIN_MRI = (
-    "This does not look like the brain MRI slices that the classifier knows, so it gives no answer. Expected one grey "
+    "This does not look like the brain MRI slices that the classifier knows, so it gives no answer. Expected one gray "
     "slice of a head: axial, coronal or sagittal."
 )
 

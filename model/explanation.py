@@ -12,7 +12,7 @@ from model.preprocessing import Frame, windowed
 
 MASK_LEVEL = 0.5
 MIN_AREA_FRACTION = 0.0004  # of the network's view; smaller specks are noise
-OUTLINE = (255, 176, 0)  # amber: visible on grey for every common colour vision
+OUTLINE = (255, 176, 0)  # amber: visible on gray for every common color vision
 MAX_DISPLAY_SIDE = 1024
 
 
@@ -63,7 +63,7 @@ def render(pixels: np.ndarray, mask: np.ndarray | None = None) -> bytes:
 
 
 def view(pixels: np.ndarray) -> Image.Image:
-    """The slice in 8-bit grey, windowed for viewing, its longer side at most MAX_DISPLAY_SIDE."""
+    """The slice in 8-bit gray, windowed for viewing, its longer side at most MAX_DISPLAY_SIDE."""
     image = Image.fromarray((windowed(pixels) * 255).astype(np.uint8))
     scale = min(1.0, MAX_DISPLAY_SIDE / max(image.size))
     if scale < 1.0:
@@ -75,9 +75,9 @@ def draw_outline(image: Image.Image, mask: np.ndarray) -> Image.Image:
     """The image with a line around `mask`, bool (H, W) of the input; as it is when the mask has no pixel."""
     if not mask.any():
         return image
-    colours = np.array(image.convert("RGB"))
-    colours[outline(mask, image.size)] = OUTLINE
-    return Image.fromarray(colours)
+    colors = np.array(image.convert("RGB"))
+    colors[outline(mask, image.size)] = OUTLINE
+    return Image.fromarray(colors)
 
 
 def outline(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -9,8 +9,8 @@ from model.preprocessing import percentiles
 
 MIN_SIDE = 48
 MAX_ASPECT = 4.0
-COLOURED = 0.12  # spread between a pixel's channels, of the full range, above which it counts as coloured
-MAX_COLOURED_SHARE = 0.20  # burnt-in coloured marks are fine, a coloured picture is not
+COLORED = 0.12  # spread between a pixel's channels, of the full range, above which it counts as colored
+MAX_COLORED_SHARE = 0.20  # burnt-in colored marks are fine, a colored picture is not
 MIN_CONTRAST = 4.0 / 255.0  # between the 1st and 99th percentile, of the type's full range
 
 
@@ -47,17 +47,17 @@ def look(pixels: np.ndarray) -> str | None:
         return f"The image is too small: expected at least {MIN_SIDE} x {MIN_SIDE} pixels, received {width} x {height}."
     if max(height, width) > MAX_ASPECT * min(height, width):
         return f"The image is a strip: expected sides within 1 to {MAX_ASPECT:.0f}, received {width} x {height} pixels."
-    colours = pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] >= 3 else None
+    colors = pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] >= 3 else None
     full = 255.0 if pixels.dtype == np.uint8 else _spread(pixels, 0, 99.9)
     if full == 0 or _spread(_shown(pixels), 1, 99) < MIN_CONTRAST * full:
         return "The image is blank: it shows next to no contrast."
-    if colours is not None:
-        first, *others = np.moveaxis(colours, 2, 0)
+    if colors is not None:
+        first, *others = np.moveaxis(colors, 2, 0)
         most, least = (functools.reduce(choose, others, first) for choose in (np.maximum, np.minimum))
         spread = (most.astype(np.float32) - least) / full
-        share = float((spread > COLOURED).mean())
-        if share > MAX_COLOURED_SHARE:
-            return f"The image is in colour ({share:.0%} of its pixels); an MRI slice is grey."
+        share = float((spread > COLORED).mean())
+        if share > MAX_COLORED_SHARE:
+            return f"The image is in color ({share:.0%} of its pixels); an MRI slice is gray."
     return None
 
 

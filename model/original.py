@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from model.preprocessing import to_grey, window
+from model.preprocessing import to_gray, window
 
 SIDE = 128
 UNPROVEN_ORDER = ("class 0", "class 1", "class 2", "class 3")
@@ -49,9 +49,9 @@ def to_rgb(pixels: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: when `pixels` has another shape, has no pixels, or holds no finite value.
     """
-    grey = to_grey(pixels)
+    gray = to_gray(pixels)
     if pixels.dtype != np.uint8:
-        pixels = np.round(window(grey) * 255).astype(np.uint8)
+        pixels = np.round(window(gray) * 255).astype(np.uint8)
     image = Image.fromarray(pixels).convert("RGB").resize((SIDE, SIDE), Image.NEAREST)
     return np.asarray(image, np.float32) / 255
 

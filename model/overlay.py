@@ -1,4 +1,4 @@
-"""Pictures of an answer: the evidence for a class in colour over the slice, and the mask as a file."""
+"""Pictures of an answer: the evidence for a class in color over the slice, and the mask as a file."""
 
 import io
 
@@ -9,23 +9,23 @@ from model.explanation import draw_outline, evidence_map, png, view
 from model.prediction import Prediction
 
 OPACITY = 0.6
-FAINTEST = 1.0  # logit; where no class has more evidence than this anywhere, none is shown in full colour
-# From little to much evidence: nine colours with equal steps of CIE L*a*b* (about 13), lightness 28 to 93, from blue to
-# pale cyan. Blue is told from grey and from the amber outline by every common colour vision, and dark from light by all.
+FAINTEST = 1.0  # logit; where no class has more evidence than this anywhere, none is shown in full color
+# From little to much evidence: nine colors with equal steps of CIE L*a*b* (about 13), lightness 28 to 93, from blue to
+# pale cyan. Blue is told from gray and from the amber outline by every common color vision, and dark from light by all.
 ANCHORS = (
     (57, 55, 140), (37, 79, 164), (0, 103, 185), (0, 127, 201), (0, 151, 214),
     (29, 175, 223), (86, 199, 230), (135, 223, 237), (185, 246, 247),
 )  # fmt: skip
 
 
-def colour_table(anchors=ANCHORS) -> np.ndarray:
-    """The colour of each of 256 levels: uint8 (256, 3)."""
+def color_table(anchors=ANCHORS) -> np.ndarray:
+    """The color of each of 256 levels: uint8 (256, 3)."""
     places = np.linspace(0, 255, len(anchors))
     channels = [np.interp(np.arange(256), places, values) for values in np.transpose(anchors)]
     return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
-COLOURS = colour_table().tobytes()
+COLORS = color_table().tobytes()
 
 
 def overlay(
@@ -50,9 +50,9 @@ def overlaid(
 ) -> Image.Image:
     """The slice, windowed for viewing, with the evidence for a class and the tumor's outline over it.
 
-    Evidence that speaks for the class is coloured, the stronger the lighter and the less transparent; where there is none,
+    Evidence that speaks for the class is colored, the stronger the lighter and the less transparent; where there is none,
     or it speaks against, the slice shows as it is. The scale is one slice's, the same for its four classes: the strongest
-    evidence for any of them has the last colour. So the maps of a slice's classes can be compared, those of two slices not.
+    evidence for any of them has the last color. So the maps of a slice's classes can be compared, those of two slices not.
 
     Args:
         pixels: (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), as the prediction was made from; neither is changed.
@@ -68,7 +68,7 @@ def overlaid(
     if evidence:
         levels = Image.fromarray(evidence_levels(prediction, label or prediction.label)).resize(image.size, Image.BILINEAR)
         alpha = levels.point([round(opacity * min(255, 2 * level)) for level in range(256)])  # full from half the scale on
-        image = Image.composite(_coloured(levels), image.convert("RGB"), alpha)
+        image = Image.composite(_colored(levels), image.convert("RGB"), alpha)
     if outline:
         image = draw_outline(image, prediction.mask)
     return image
@@ -88,7 +88,7 @@ def mask_png(mask: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def _coloured(levels: Image.Image) -> Image.Image:
+def _colored(levels: Image.Image) -> Image.Image:
     image = levels.copy()
-    image.putpalette(COLOURS)  # makes it mode P
+    image.putpalette(COLORS)  # makes it mode P
     return image.convert("RGB")

@@ -1,6 +1,6 @@
 """From decoded pixels to what the network sees. Training, evaluation and serving all call `preprocess`.
 
-Steps: grey -> crop the empty margins -> percentile window to [0, 1] -> pad to a square -> antialiased resize.
+Steps: gray -> crop the empty margins -> percentile window to [0, 1] -> pad to a square -> antialiased resize.
 Change any of them and VERSION must change too: `model.json` names the version its weights were trained with.
 """
 
@@ -62,7 +62,7 @@ def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
     """Prepare one slice for the network.
 
     Args:
-        pixels: (H, W), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA; any integer or float dtype and range.
+        pixels: (H, W), (H, W, 2) gray and alpha, (H, W, 3) RGB or (H, W, 4) RGBA; any integer or float dtype and range.
         size: the network's input side in pixels.
 
     Returns:
@@ -71,18 +71,18 @@ def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
     Raises:
         ValueError: when `pixels` has another shape, has no pixels, or holds no finite value.
     """
-    grey = to_grey(pixels)
-    frame = Frame(*grey.shape, find_box(grey))
-    return np.clip(_square_resize(window(frame.crop(_plain(pixels, grey))), size), 0.0, 1.0), frame
+    gray = to_gray(pixels)
+    frame = Frame(*gray.shape, find_box(gray))
+    return np.clip(_square_resize(window(frame.crop(_plain(pixels, gray))), size), 0.0, 1.0), frame
 
 
 def windowed(pixels: np.ndarray) -> np.ndarray:
-    """A slice as `preprocess` takes it, grey and windowed as a whole: float32 (H, W) in [0, 1]."""
-    return window(_plain(pixels, to_grey(pixels)))
+    """A slice as `preprocess` takes it, gray and windowed as a whole: float32 (H, W) in [0, 1]."""
+    return window(_plain(pixels, to_gray(pixels)))
 
 
-def to_grey(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as float32 (H, W). Colour becomes luma, alpha is laid over black, what is not finite becomes the minimum."""
+def to_gray(pixels: np.ndarray) -> np.ndarray:
+    """Pixels as float32 (H, W). Color becomes luma, alpha is laid over black, what is not finite becomes the minimum."""
     pixels = np.asarray(pixels)
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (2, 3, 4)):
         raise ValueError(f"A slice must be (H, W) or (H, W, 2..4). Received: shape {pixels.shape}")
@@ -93,28 +93,28 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
         opaque = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1.0
         alpha = np.nan_to_num(pixels[..., -1].astype(np.float32) / opaque, posinf=1.0)
         pixels = pixels[..., :-1]
-    grey = pixels.astype(np.float32)
-    if grey.ndim == 3:
-        grey = grey[..., 0] if grey.shape[2] == 1 else grey @ LUMA
-    finite = np.isfinite(grey)
+    gray = pixels.astype(np.float32)
+    if gray.ndim == 3:
+        gray = gray[..., 0] if gray.shape[2] == 1 else gray @ LUMA
+    finite = np.isfinite(gray)
     if not finite.any():
         raise ValueError("A slice must hold finite values. Received: none")
     if not finite.all():
-        grey = np.where(finite, grey, grey[finite].min())
-    return grey if alpha is None else grey * alpha
+        gray = np.where(finite, gray, gray[finite].min())
+    return gray if alpha is None else gray * alpha
 
 
-def find_box(grey: np.ndarray) -> tuple[int, int, int, int]:
+def find_box(gray: np.ndarray) -> tuple[int, int, int, int]:
     """The box (x0, y0, x1, y1) around what is not margin; the whole image when there is no margin to be sure of.
 
     The margin's level is the border's median, so a white margin is cropped as a black one is. A morphological opening and
     the size of connected components keep thin frames and burnt-in text from holding the box open.
     """
-    height, width = grey.shape
+    height, width = gray.shape
     whole = (0, 0, width, height)
     scale = min(1.0, SEARCH_SIDE / max(height, width))
     small_size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(Image.fromarray(grey).resize(small_size, Image.BOX))
+    small = np.asarray(Image.fromarray(gray).resize(small_size, Image.BOX))
     low, high = np.percentile(small, (0.5, 99.5))
     if high <= low:
         return whole
@@ -136,18 +136,18 @@ def find_box(grey: np.ndarray) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def window(grey: np.ndarray) -> np.ndarray:
+def window(gray: np.ndarray) -> np.ndarray:
     """Percentile window to [0, 1]; a constant image becomes 0. uint8 is looked up in a table, to the same values."""
-    low, high = percentiles(grey, WINDOW_PERCENTILES)
+    low, high = percentiles(gray, WINDOW_PERCENTILES)
     if high <= low:
-        low, high = float(grey.min()), float(grey.max())
+        low, high = float(gray.min()), float(gray.max())
     if high <= low:
-        return np.zeros_like(grey, np.float32)
-    levels = np.arange(256, dtype=np.float32) if grey.dtype == np.uint8 else grey
+        return np.zeros_like(gray, np.float32)
+    levels = np.arange(256, dtype=np.float32) if gray.dtype == np.uint8 else gray
     scaled = levels - low
     scaled /= high - low
     scaled = np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32)
-    return np.take(scaled, grey) if grey.dtype == np.uint8 else scaled
+    return np.take(scaled, gray) if gray.dtype == np.uint8 else scaled
 
 
 def percentiles(values: np.ndarray, percents: tuple[float, float]) -> np.ndarray:
@@ -174,9 +174,9 @@ def _square_resize(values: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
-def _plain(pixels: np.ndarray, grey: np.ndarray) -> np.ndarray:
-    """`grey`, or the pixels themselves where they are the same and take less time to window."""
-    return pixels if isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.dtype == np.uint8 else grey
+def _plain(pixels: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    """`gray`, or the pixels themselves where they are the same and take less time to window."""
+    return pixels if isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.dtype == np.uint8 else gray
 
 
 def _opened(mask: np.ndarray) -> np.ndarray:
@@ -185,7 +185,7 @@ def _opened(mask: np.ndarray) -> np.ndarray:
 
 
 def _of_nine(join: np.ufunc, mask: np.ndarray) -> np.ndarray:
-    """Each pixel joined with its eight neighbours; beyond the border nothing is set."""
+    """Each pixel joined with its eight neighbors; beyond the border nothing is set."""
     padded = np.pad(mask, 1)
     rows = join(join(padded[:-2], padded[1:-1]), padded[2:])
     return join(join(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])

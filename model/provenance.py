@@ -1,13 +1,13 @@
-"""Where the training slices come from, under which licence, and how far the public set's own split can be trusted."""
+"""Where the training slices come from, under which license, and how far the public set's own split can be trusted."""
 
 from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """One collection of slices; `what` it holds and its `licence` as its publisher states it."""
+    """One collection of slices; `what` it holds and its `license` as its publisher states it."""
 
     what: str
-    licence: str
+    license: str
 
 
 SOURCES = {

@@ -17,7 +17,7 @@ from model.labels import LABELS, NOTUMOR
 from model.prediction import Brief, Prediction
 from model.reading import Scan, Series
 
-FEWEST = 3  # neighbouring slices that must speak together; with fewer answers there is no class
+FEWEST = 3  # neighboring slices that must speak together; with fewer answers there is no class
 SPAN = 15.0  # mm that they must cover where the spacing is known: else 3 mm of a thin-sliced study would decide for all of it
 LEVEL = 0.5  # from this tumor probability on a study is called by a tumor's name
 
@@ -30,8 +30,8 @@ class Study:
         start, stop: the slices of the scan that it is made of, `start` to `stop` - 1.
         analyzed, refused: how many of them were answered, and how many were not taken for a brain MRI slice.
         label: one of LABELS; None when fewer than FEWEST slices were analyzed.
-        probabilities: by label in the order of LABELS, summing to 1: the mean over the neighbouring slices that speak most
-            for a tumor, see `neighbours`; None without a label.
+        probabilities: by label in the order of LABELS, summing to 1: the mean over the neighboring slices that speak most
+            for a tumor, see `neighbors`; None without a label.
         tumor_probability: that it shows a tumor of any kind, in [0, 1], the sum of the tumors' probabilities; None likewise.
         uncertain: whether the answer should not be relied on.
         best_slice: index in the scan of the slice that shows the finding best; None when no tumor was found.
@@ -101,7 +101,7 @@ def summarize(predictions: Sequence[Prediction | Brief], series: Series, files: 
     if len(analyzed) < FEWEST:
         return Study(*counts, None, None, None, True, None, None, tuple(files))
     by_slice = np.array([[predictions[i].probabilities[label] for label in LABELS] for i in analyzed])
-    window = most_suspicious(1.0 - by_slice[:, NOTUMOR], neighbours(series))
+    window = most_suspicious(1.0 - by_slice[:, NOTUMOR], neighbors(series))
     means = by_slice[window].mean(axis=0)
     tumor_probability = float(1.0 - means[NOTUMOR])
     tumors = np.delete(np.arange(len(LABELS)), NOTUMOR)
@@ -120,13 +120,13 @@ def summarize(predictions: Sequence[Prediction | Brief], series: Series, files: 
     )
 
 
-def neighbours(series: Series) -> int:
-    """Of how many neighbouring slices the mean is taken: FEWEST, or as many as cover SPAN mm where the spacing is known."""
+def neighbors(series: Series) -> int:
+    """Of how many neighboring slices the mean is taken: FEWEST, or as many as cover SPAN mm where the spacing is known."""
     return max(FEWEST, round(min(len(series), SPAN / series.spacing[0]))) if series.spacing else FEWEST
 
 
 def most_suspicious(tumor: np.ndarray, count: int) -> slice:
-    """Which `count` neighbours (all, where there are fewer) have the highest mean tumor probability; float (n,)."""
+    """Which `count` neighbors (all, where there are fewer) have the highest mean tumor probability; float (n,)."""
     count = min(count, len(tumor))
     first = int(np.convolve(tumor, np.ones(count), "valid").argmax())
     return slice(first, first + count)

@@ -1,6 +1,6 @@
 """Compare gates: how many images of other things each refuses, and how many slices of a source that the run held out.
 
-Colour images are made grey first, since their colour alone would have them refused; what a cheap look at the pixels
+Color images are made gray first, since their color alone would have them refused; what a cheap look at the pixels
 refuses all the same (size, blank) is left out of the count.
 """
 

@@ -47,9 +47,9 @@ def card(info: dict) -> str:
         gate={"min_side": MIN_SIDE, "threshold": f"{info['gate']['threshold']:.2f}"},
         leak={"linked": TWINS_IN_TESTING, "purged": f"{LEFT_OUT_OF_TRAINING:,}"},
         sources=[
-            {"name": f"`{name}`", "what": what, "licence": licence}
+            {"name": f"`{name}`", "what": what, "license": license}
             | {side: f"{slices_of(slices[side], name):,}" for side in ("train", "validation")}
-            for name, (what, licence) in SOURCES.items()
+            for name, (what, license) in SOURCES.items()
         ],
         rows=rows(info),
         class_rows=class_rows(info),

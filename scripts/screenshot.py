@@ -82,7 +82,7 @@ def visit(page: Page, address: str, name: str) -> None:
 
 
 def small(png: bytes) -> bytes:
-    """The same picture in 256 colours, which a page has few more than."""
+    """The same picture in 256 colors, which a page has few more than."""
     out = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -9,15 +9,15 @@ function load(uri) {
   });
 }
 
-// Contrast 1 and brightness 0 show the picture as it came; `contrast` narrows the window, `brightness` moves it, in greys.
+// Contrast 1 and brightness 0 show the picture as it came; `contrast` narrows the window, `brightness` moves it, in grays.
 function windowed(image, { contrast, brightness, invert }) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [image.width, image.height];
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   if (contrast === 1 && brightness === 0 && !invert) return canvas;
-  const table = Uint8ClampedArray.from({ length: 256 }, (_, grey) => {
-    const value = (grey - 128) * contrast + 128 + brightness;
+  const table = Uint8ClampedArray.from({ length: 256 }, (_, gray) => {
+    const value = (gray - 128) * contrast + 128 + brightness;
     return invert ? 255 - value : value;
   });
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
@@ -39,7 +39,7 @@ export class Drawing {
     if (this.slice.outline) this.outline ??= await load(this.slice.outline);
   }
 
-  grey(view) {
+  gray(view) {
     const wanted = `${view.contrast} ${view.brightness} ${view.invert}`;
     if (this.made !== wanted) [this.made, this.windowed] = [wanted, windowed(this.image, view)];
     return this.windowed;
@@ -69,7 +69,7 @@ export class Drawing {
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.setTransform(scale, 0, 0, scale, left, top);
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.grey(view), 0, 0);
+    context.drawImage(this.gray(view), 0, 0);
     if (view.label && this.slice.evidence) {
       context.save();
       context.beginPath();

@@ -1,10 +1,10 @@
-// The network's coarse evidence map in colour, as model/overlay.py draws it: interpolated, the stronger the lighter and denser.
+// The network's coarse evidence map in color, as model/overlay.py draws it: interpolated, the stronger the lighter and denser.
 import { say } from "./words.js";
 
 const LABELS = ["glioma", "meningioma", "notumor", "pituitary"]; // model/labels.py
 const SIDE = 256;
 const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-const colours = bytes(say("colours"));
+const colors = bytes(say("colors"));
 
 // A canvas of SIDE x SIDE that covers the network's square view, transparent where nothing speaks for the class.
 export function evidenceOf(slice, label) {
@@ -20,7 +20,7 @@ export function evidenceOf(slice, label) {
       const level = Math.round(((between(map, n, x, y) - 128) / 127) * 255);
       if (level <= 0) continue;
       const at = 4 * (y * SIDE + x);
-      image.data.set(colours.subarray(3 * level, 3 * level + 3), at);
+      image.data.set(colors.subarray(3 * level, 3 * level + 3), at);
       image.data[at + 3] = Math.min(255, 2 * level);
     }
   }

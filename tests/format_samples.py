@@ -76,10 +76,10 @@ def dataset(pixels: np.ndarray, position: float = 0.0, number: int = 1, **values
     ds.SeriesNumber, ds.InstanceNumber = 1, number
     ds.ImagePositionPatient, ds.ImageOrientationPatient = [-10.0, -20.0, position], [1, 0, 0, 0, 1, 0]
     ds.PixelSpacing, ds.SpacingBetweenSlices, ds.SliceThickness = list(SPACING[1:]), SPACING[0], 2.5
-    colour = pixels.shape[-1] == 3
-    frames = pixels.shape[0] if pixels.ndim == (4 if colour else 3) else None
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
-    if colour:
+    color = pixels.shape[-1] == 3
+    frames = pixels.shape[0] if pixels.ndim == (4 if color else 3) else None
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = (3, "RGB") if color else (1, "MONOCHROME2")
+    if color:
         ds.PlanarConfiguration = 0
     if frames:
         ds.NumberOfFrames = frames
@@ -131,8 +131,8 @@ def encapsulated(uid: str, frames: list[bytes], pixels: np.ndarray = VOLUME[3], 
 
 
 def jpeg_baseline(**values) -> bytes:
-    grey = volume(np.uint8, 255)[3]
-    return encapsulated(JPEGBaseline8Bit, [encode(grey, "JPEG", quality=95)], grey, **values)
+    gray = volume(np.uint8, 255)[3]
+    return encapsulated(JPEGBaseline8Bit, [encode(gray, "JPEG", quality=95)], gray, **values)
 
 
 def big_endian(pixels: np.ndarray = VOLUME[3], **values) -> bytes:

@@ -31,15 +31,15 @@ from model.reading import LIMITS, ReadError, read
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "formats.md"
 START, END = "<!-- table: python tests/format_table.py --write -->", "<!-- end of table -->"
-GREY = samples.volume(np.uint8, 255)[3]
+GRAY = samples.volume(np.uint8, 255)[3]
 DEEP = VOLUME[3].astype(np.uint16)
-RGB = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
-RGBA = np.dstack([RGB, np.full_like(GREY, 200)])
-LA = np.dstack([GREY, np.full_like(GREY, 200)])
+RGB = np.dstack([GRAY, GRAY[::-1], GRAY[:, ::-1]])
+RGBA = np.dstack([RGB, np.full_like(GRAY, 200)])
+LA = np.dstack([GRAY, np.full_like(GRAY, 200)])
 FLOAT = VOLUME[3].astype(np.float32) / 7
 PALETTE = Image.fromarray(RGB).quantize(16)
 CMYK = Image.fromarray(RGB).convert("CMYK")
-BITS = Image.fromarray(GREY).convert("1")
+BITS = Image.fromarray(GRAY).convert("1")
 
 
 def more(pictures) -> dict:
@@ -64,28 +64,28 @@ def other_names(uid: str) -> bytes:
 
 
 PICTURES: dict[str, Maker] = {
-    "PNG, grey": lambda: encode(GREY, "PNG"),
-    "PNG, grey and alpha": lambda: encode(LA, "PNG"),
+    "PNG, gray": lambda: encode(GRAY, "PNG"),
+    "PNG, gray and alpha": lambda: encode(LA, "PNG"),
     "PNG, RGB": lambda: encode(RGB, "PNG"),
     "PNG, RGBA": lambda: encode(RGBA, "PNG"),
     "PNG, palette": lambda: encode(PALETTE, "PNG"),
     "PNG, 1 bit": lambda: encode(BITS, "PNG"),
     "PNG, 16 bits": lambda: encode(DEEP, "PNG"),
-    "PNG, animated": lambda: encode(GREY, "PNG", **more([GREY[::-1]])),
-    "JPEG, grey": lambda: encode(GREY, "JPEG"),
+    "PNG, animated": lambda: encode(GRAY, "PNG", **more([GRAY[::-1]])),
+    "JPEG, gray": lambda: encode(GRAY, "JPEG"),
     "JPEG, RGB": lambda: encode(RGB, "JPEG"),
     "JPEG, CMYK": lambda: encode(CMYK, "JPEG"),
     "JPEG, progressive": lambda: encode(RGB, "JPEG", progressive=True),
-    "JPEG, turned by EXIF": lambda: encode(GREY, "JPEG", exif=turned()),
+    "JPEG, turned by EXIF": lambda: encode(GRAY, "JPEG", exif=turned()),
     "JPEG with further pictures (MPO); the first": lambda: encode(RGB, "MPO", **more([RGB[::-1]])),
     "WebP": lambda: encode(RGB, "WEBP"),
     "WebP, lossless, RGBA": lambda: encode(RGBA, "WEBP", lossless=True),
     "WebP, animated": lambda: encode(RGB, "WEBP", **more([RGB[::-1]])),
-    "BMP, grey": lambda: encode(GREY, "BMP"),
+    "BMP, gray": lambda: encode(GRAY, "BMP"),
     "BMP, RGB": lambda: encode(RGB, "BMP"),
     "BMP, palette": lambda: encode(PALETTE, "BMP"),
     "BMP, 1 bit": lambda: encode(BITS, "BMP"),
-    "TIFF, grey": lambda: encode(GREY, "TIFF"),
+    "TIFF, gray": lambda: encode(GRAY, "TIFF"),
     "TIFF, RGB, LZW": lambda: encode(RGB, "TIFF", compression="tiff_lzw"),
     "TIFF, RGBA, deflate": lambda: encode(RGBA, "TIFF", compression="tiff_adobe_deflate"),
     "TIFF, palette": lambda: encode(PALETTE, "TIFF"),
@@ -97,16 +97,16 @@ PICTURES: dict[str, Maker] = {
     "TIFF, float": lambda: encode(FLOAT, "TIFF"),
     "TIFF, 16 bits, 0 is white": lambda: tiff(65535 - DEEP, photometric=0),
     "TIFF, float of 64 bits": lambda: tiff(FLOAT[::2, ::2].astype(np.float64)),
-    "TIFF, pages of one size": lambda: encode(GREY, "TIFF", **more([GREY, GREY])),
-    "TIFF, pages of several sizes": lambda: encode(GREY, "TIFF", **more([GREY[:20]])),
-    "GIF": lambda: encode(GREY, "GIF"),
-    "JPEG 2000 outside DICOM": lambda: encode(GREY, "JPEG2000"),
+    "TIFF, pages of one size": lambda: encode(GRAY, "TIFF", **more([GRAY, GRAY])),
+    "TIFF, pages of several sizes": lambda: encode(GRAY, "TIFF", **more([GRAY[:20]])),
+    "GIF": lambda: encode(GRAY, "GIF"),
+    "JPEG 2000 outside DICOM": lambda: encode(GRAY, "JPEG2000"),
     "PPM": lambda: encode(RGB, "PPM"),
     "ICO": lambda: encode(RGB, "ICO"),
     "HEIC": lambda: b"\0\0\0\x18ftypheic" + bytes(60),
     "PDF": lambda: b"%PDF-1.7\n" + bytes(60),
     "HTML": lambda: b"<!DOCTYPE html><html></html>",
-    "damaged PNG": lambda: encode(GREY, "PNG")[:200],
+    "damaged PNG": lambda: encode(GRAY, "PNG")[:200],
     "nothing": lambda: b"",
 }
 DICOM: dict[str, Maker] = {
@@ -116,7 +116,7 @@ DICOM: dict[str, Maker] = {
     "deflated": samples.deflated,
     "without preamble and meta information, implicit": lambda: samples.bare(samples.dataset(VOLUME[3])),
     "without preamble and meta information, explicit": lambda: samples.bare(samples.dataset(VOLUME[3]), implicit=False),
-    "8 bits": lambda: dicom(GREY),
+    "8 bits": lambda: dicom(GRAY),
     "16 bits, unsigned": lambda: dicom(DEEP),
     "12 of 16 bits": lambda: dicom(DEEP, BitsStored=12, HighBit=11),
     "32 bits": lambda: dicom(DEEP.astype(np.uint32)),
@@ -178,23 +178,23 @@ ARCHIVES: dict[str, Maker] = {
     ),
     "ZIP of a series with a missing slice": lambda: zipped({f"{i}.dcm": d for i, d in enumerate(samples.series()) if i != 3}),
     "ZIP of a NIfTI": lambda: zipped({"a/b.nii.gz": samples.gzipped(nifti())}),
-    "ZIP of pictures": lambda: zipped({"s10.png": encode(GREY, "PNG"), "s2.jpg": encode(RGB, "JPEG")}),
-    "ZIP of pictures and DICOM": lambda: zipped({"icon.png": encode(GREY, "PNG"), "IM1": dicom()}),
+    "ZIP of pictures": lambda: zipped({"s10.png": encode(GRAY, "PNG"), "s2.jpg": encode(RGB, "JPEG")}),
+    "ZIP of pictures and DICOM": lambda: zipped({"icon.png": encode(GRAY, "PNG"), "IM1": dicom()}),
     "ZIP with a damaged and a foreign file": lambda: zipped(
-        {"a.png": encode(GREY, "PNG"), "b.png": encode(GREY, "PNG")[:150], "readme.txt": b"Please read me first."}
+        {"a.png": encode(GRAY, "PNG"), "b.png": encode(GRAY, "PNG")[:150], "readme.txt": b"Please read me first."}
     ),
     "ZIP of a CT series": lambda: zipped(
         {f"{i}.dcm": d for i, d in enumerate(samples.series(Modality="CT", SOPClassUID="1.2"))}
     ),
-    "ZIP in a ZIP": lambda: zipped({"a.zip": zipped({"a.png": encode(GREY, "PNG")})}),
+    "ZIP in a ZIP": lambda: zipped({"a.zip": zipped({"a.png": encode(GRAY, "PNG")})}),
     "ZIP with a password": samples.encrypted,
     "ZIP with a link": samples.linked,
-    "ZIP of another compression (LZMA)": lambda: zipped({"a.png": encode(GREY, "PNG")}, method=14),
+    "ZIP of another compression (LZMA)": lambda: zipped({"a.png": encode(GRAY, "PNG")}, method=14),
     "ZIP without files": lambda: zipped({}),
     "ZIP that unpacks to 67 MB": lambda: zipped({"a.png": bytes(64 * 2**20)}),
     "Word document": lambda: zipped({"[Content_Types].xml": b"<xml/>", "word/document.xml": b"<xml/>"}),
-    "gzip of a picture": lambda: samples.gzipped(encode(GREY, "PNG")),
-    "gzip in a gzip": lambda: samples.gzipped(samples.gzipped(encode(GREY, "PNG"))),
+    "gzip of a picture": lambda: samples.gzipped(encode(GRAY, "PNG")),
+    "gzip in a gzip": lambda: samples.gzipped(samples.gzipped(encode(GRAY, "PNG"))),
     "7-Zip": lambda: b"7z\xbc\xaf\x27\x1c" + bytes(60),
     "RAR": lambda: b"Rar!\x1a\x07" + bytes(60),
 }

@@ -195,13 +195,13 @@ def test_far_features_are_refused_without_a_label(slices):
     assert answer.reason.startswith("This does not look like the brain MRI slices")
 
 
-def test_coloured_picture_is_refused_whatever_the_network_says():
-    colour = np.zeros((64, 64, 3), np.uint8)
-    colour[:32, :, 0] = 250
-    colour[32:, :, 2] = 200
-    answer = Classifier(fake_network([0.97, 0.01, 0.01, 0.01]), INFO).predict([colour])[0]
+def test_colored_picture_is_refused_whatever_the_network_says():
+    color = np.zeros((64, 64, 3), np.uint8)
+    color[:32, :, 0] = 250
+    color[32:, :, 2] = 200
+    answer = Classifier(fake_network([0.97, 0.01, 0.01, 0.01]), INFO).predict([color])[0]
     assert answer.status == "refused"
-    assert answer.reason == "The image is in colour (100% of its pixels); an MRI slice is grey."
+    assert answer.reason == "The image is in color (100% of its pixels); an MRI slice is gray."
     assert answer.in_distribution < 0.5
 
 

@@ -162,12 +162,12 @@ def test_refusals_that_are_shown_are_real(client, fake):
     fake.answer = ok("meningioma", tumor=True)  # takes even the letter for a brain
     html = client.get("/how-it-works").text
     assert "/how-it-works/other.jpg" not in html
-    assert "The image is in colour (" in html and "/how-it-works/coloured.jpg" in html
+    assert "The image is in color (" in html and "/how-it-works/colored.jpg" in html
 
 
 def test_letter_is_refused_by_the_model(classifier):
     walk = pipeline.walk(classifier)
-    assert set(walk.refusals) == {"other", "coloured"}
+    assert set(walk.refusals) == {"other", "colored"}
     assert "does not look like the brain MRI slices" in walk.refusals["other"]
     assert walk.prediction.status == "ok" and walk.prediction.tumor
     assert {"original", "cropped", "prepared", "evidence", "outline"} <= set(walk.pictures)
@@ -262,7 +262,7 @@ def test_collections_have_their_figures_below_the_right_heads():
     for key, name in COLLECTIONS.items():
         row = next(row for row in html.split("<tr ") if f'rowheader">{name}</th>' in row)
         cells = dict(re.findall(r'data-label="([^"]+)">([^<]*)</td>', row))
-        assert cells["License"] == SOURCES[key].licence
+        assert cells["License"] == SOURCES[key].license
         assert cells["Trained on"] == f"{slices_of(slices['train'], key):,}"
         assert cells["Validated on"] == f"{slices_of(slices['validation'], key):,}"
 

@@ -47,10 +47,10 @@ def test_shapes(slice_):
 
 
 def test_gamma_and_bias():
-    grey = np.full((4, 100), 128, np.uint8)
-    assert corruptions.gamma_dark(grey)[0, 0] == 64
-    assert corruptions.gamma_bright(grey)[0, 0] == 181
-    assert corruptions.bias_field(grey)[0, [0, -1]].tolist() == [51, 205]
+    gray = np.full((4, 100), 128, np.uint8)
+    assert corruptions.gamma_dark(gray)[0, 0] == 64
+    assert corruptions.gamma_bright(gray)[0, 0] == 181
+    assert corruptions.bias_field(gray)[0, [0, -1]].tolist() == [51, 205]
 
 
 def test_robustness_counts_what_goes_wrong(tmp_path):

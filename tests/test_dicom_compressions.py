@@ -17,8 +17,8 @@ from format_samples import encapsulated
 from model.formats import codecs, dicom_pixels, jpeg_lossless
 from model.reading import ReadError, UnsupportedFormat, read
 
-GREY = samples.volume(np.uint8, 255)[3]
-RGB = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
+GRAY = samples.volume(np.uint8, 255)[3]
+RGB = np.dstack([GRAY, GRAY[::-1], GRAY[:, ::-1]])
 DEEP = np.random.default_rng(5).integers(0, 65536, (37, 50), np.uint16)
 COMPRESSED = "Expected a DICOM image of a compression that is read. Received: "
 
@@ -58,7 +58,7 @@ def test_a_compression_of_a_makers_own_is_not_repeated():
     [
         (DEEP, JPEGLosslessSV1),
         (DEEP, JPEGLossless),
-        (GREY, JPEGLosslessSV1),
+        (GRAY, JPEGLosslessSV1),
         (RGB, JPEGLosslessSV1),
         (np.dstack([DEEP, DEEP + 1, DEEP * 3]).astype(np.uint16), JPEGLosslessSV1),
     ],

@@ -174,7 +174,7 @@ def test_evidence_that_there_is_not(prediction, label, message):
 # picture
 
 
-def test_the_picture_is_windowed_grey():
+def test_the_picture_is_windowed_gray():
     pixels = np.linspace(1000, 3000, 48 * 64).reshape(48, 64).astype(np.uint16)
     image = decoded(render(pixels))
     assert (image.mode, image.size) == ("L", (64, 48))

@@ -24,7 +24,7 @@ def test_the_document_is_what_the_readers_answer_now():
 
 def test_a_change_of_the_readers_would_be_noticed(monkeypatch):
     text = DOCUMENT.read_text(encoding="utf-8")
-    monkeypatch.setitem(format_table.PICTURES, "PNG, grey", lambda: b"")
+    monkeypatch.setitem(format_table.PICTURES, "PNG, gray", lambda: b"")
     assert text != document(text)
     assert text.count(START) == text.count(END) == 1
 

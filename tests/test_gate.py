@@ -13,14 +13,14 @@ def noise(height=64, width=64, channels=None, low=0, high=256, dtype=np.uint8):
     return np.random.default_rng(5).integers(low, high, shape).astype(dtype)
 
 
-def grey_rgb(alpha=None):
+def gray_rgb(alpha=None):
     channels = [noise()] * 3
     return np.dstack(channels if alpha is None else [*channels, np.full((64, 64), alpha, np.uint8)])
 
 
-def coloured(share):
-    """A grey picture in RGB, `share` of whose rows are red."""
-    pixels = grey_rgb()
+def colored(share):
+    """A gray picture in RGB, `share` of whose rows are red."""
+    pixels = gray_rgb()
     pixels[: round(64 * share)] = (200, 30, 30)
     return pixels
 
@@ -32,18 +32,18 @@ def test_the_limits_are_those_the_messages_name():
 @pytest.mark.parametrize(
     "pixels",
     [
-        pytest.param(noise(), id="grey"),
+        pytest.param(noise(), id="gray"),
         pytest.param(noise(48, 48), id="smallest"),
         pytest.param(noise(48, 192), id="widest"),
         pytest.param(noise(192, 48), id="tallest"),
-        pytest.param(grey_rgb(), id="rgb without colour"),
-        pytest.param(grey_rgb(alpha=255), id="rgba without colour"),
-        pytest.param(np.dstack([noise(), np.full((64, 64), 255, np.uint8)]), id="grey and alpha"),
+        pytest.param(gray_rgb(), id="rgb without color"),
+        pytest.param(gray_rgb(alpha=255), id="rgba without color"),
+        pytest.param(np.dstack([noise(), np.full((64, 64), 255, np.uint8)]), id="gray and alpha"),
         pytest.param(noise(high=4096, dtype=np.uint16), id="12 bit in 16"),
         pytest.param(noise(low=-1000, high=3000, dtype=np.int16), id="negative"),
         pytest.param(noise(dtype=np.float32) / 255, id="float 0..1"),
         pytest.param(noise(low=100, high=110), id="faint, ten levels"),
-        pytest.param(coloured(0.19), id="coloured marks"),
+        pytest.param(colored(0.19), id="colored marks"),
     ],
 )
 def test_a_slice_may_pass(pixels):
@@ -79,21 +79,21 @@ def test_a_slice_may_pass(pixels):
         pytest.param(noise(low=100, high=103), BLANK, id="three levels"),
         pytest.param(np.full((64, 64), 900, np.uint16), BLANK, id="16 bit constant"),
         pytest.param(np.full((64, 64), 0.5, np.float32), BLANK, id="float constant"),
-        pytest.param(np.dstack([np.full((64, 64), 80, np.uint8)] * 3), BLANK, id="grey in rgb"),
-        pytest.param(coloured(0.25), "The image is in colour (25% of its pixels); an MRI slice is grey.", id="quarter"),
+        pytest.param(np.dstack([np.full((64, 64), 80, np.uint8)] * 3), BLANK, id="gray in rgb"),
+        pytest.param(colored(0.25), "The image is in color (25% of its pixels); an MRI slice is gray.", id="quarter"),
         pytest.param(
             np.full((64, 64, 3), (200, 30, 30), np.uint8),
-            "The image is in colour (100% of its pixels); an MRI slice is grey.",
+            "The image is in color (100% of its pixels); an MRI slice is gray.",
             id="red",
         ),
         pytest.param(
-            np.dstack([coloured(0.5), np.full((64, 64), 255, np.uint8)]),
-            "The image is in colour (50% of its pixels); an MRI slice is grey.",
+            np.dstack([colored(0.5), np.full((64, 64), 255, np.uint8)]),
+            "The image is in color (50% of its pixels); an MRI slice is gray.",
             id="rgba",
         ),
         pytest.param(
-            coloured(0.5).astype(np.uint16) * 257,
-            "The image is in colour (50% of its pixels); an MRI slice is grey.",
+            colored(0.5).astype(np.uint16) * 257,
+            "The image is in color (50% of its pixels); an MRI slice is gray.",
             id="16 bit",
         ),
     ],
@@ -107,9 +107,9 @@ def test_what_cannot_be_a_slice_is_told(pixels, reason):
     "pixels",
     [
         pytest.param(np.dstack([np.zeros((64, 64), np.uint8), np.full((64, 64), 255, np.uint8)]), id="opaque black"),
-        pytest.param(np.dstack([np.full((64, 64), 90, np.uint8), np.full((64, 64), 255, np.uint8)]), id="opaque grey"),
-        pytest.param(np.dstack([noise(), np.zeros((64, 64), np.uint8)]), id="grey, wholly transparent"),
-        pytest.param(grey_rgb(alpha=0), id="rgb, wholly transparent"),
+        pytest.param(np.dstack([np.full((64, 64), 90, np.uint8), np.full((64, 64), 255, np.uint8)]), id="opaque gray"),
+        pytest.param(np.dstack([noise(), np.zeros((64, 64), np.uint8)]), id="gray, wholly transparent"),
+        pytest.param(gray_rgb(alpha=0), id="rgb, wholly transparent"),
     ],
 )
 def test_a_blank_image_with_alpha_is_blank(pixels):
@@ -124,7 +124,7 @@ def test_a_hot_pixel_does_not_make_a_16_bit_slice_blank():
 
 
 def test_looking_changes_nothing():
-    pixels = coloured(0.5)
+    pixels = colored(0.5)
     before = pixels.copy()
     pixels.setflags(write=False)
     look(pixels)

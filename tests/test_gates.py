@@ -41,7 +41,7 @@ def test_joined_features_stand_side_by_side_each_of_unit_length():
     assert joined(features, ("b", "a"), unit=True) == pytest.approx(np.array([[0, 1, 0, 0.6, 0.8]]))
 
 
-def test_nearest_is_the_fifth_neighbour_among_directions():
+def test_nearest_is_the_fifth_neighbor_among_directions():
     train = {"a": np.repeat(np.array([[1.0, 0.0]], np.float32), 5, axis=0)}
     score = nearest(("a",), train)
     assert score({"a": np.array([[7.0, 0.0], [0.0, 2.0]], np.float32)}) == pytest.approx([0.0, np.sqrt(2)], abs=1e-6)
@@ -80,9 +80,9 @@ def test_pooled_features_are_the_means_of_a_layer():
 
 
 def test_outside_images_that_a_look_refuses_are_left_out(tmp_path):
-    grey = Image.fromarray(head(1)[0])
-    green = Image.merge("RGB", (Image.new("L", grey.size), grey, Image.new("L", grey.size)))
-    for kind, image in (("walls", Image.new("RGB", (64, 64), (255, 0, 0))), ("scans", grey), ("green", green)):
+    gray = Image.fromarray(head(1)[0])
+    green = Image.merge("RGB", (Image.new("L", gray.size), gray, Image.new("L", gray.size)))
+    for kind, image in (("walls", Image.new("RGB", (64, 64), (255, 0, 0))), ("scans", gray), ("green", green)):
         (tmp_path / kind).mkdir()
         image.save(tmp_path / kind / "image.png")
     (tmp_path / "scans" / "broken.png").write_bytes(b"no image")
@@ -90,7 +90,7 @@ def test_outside_images_that_a_look_refuses_are_left_out(tmp_path):
     assert {kind: (a.shape, a.dtype.name) for kind, a in found.items()} == dict.fromkeys(
         ("green", "scans"), ((1, 64, 64), "uint8")
     )
-    assert np.abs(found["green"].astype(int) - found["scans"]).max() <= 3  # but for its colour the same image
+    assert np.abs(found["green"].astype(int) - found["scans"]).max() <= 3  # but for its color the same image
 
 
 def test_deviation_is_half_the_mean_absolute_deviation():

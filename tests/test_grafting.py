@@ -13,7 +13,7 @@ def rng():
 
 @pytest.fixture
 def host(rng):
-    """A grey disc with some texture on black."""
+    """A gray disc with some texture on black."""
     disc = np.hypot(*(np.mgrid[:SIDE, :SIDE] - 47.5)) < 44
     return np.where(disc, 90 + rng.normal(0, 6, (SIDE, SIDE)), 0).astype(np.uint8)
 

@@ -46,7 +46,7 @@ class Reader(HTMLParser):
         if not quiet or tag == "svg":
             self.texts += [attributes[name] or "" for name in SPOKEN if name in attributes and not foreign]
             words = json.loads(attributes.get("data-words", "{}"))  # what scripts say
-            self.texts += [text for name, text in words.items() if name != "colours"]
+            self.texts += [text for name, text in words.items() if name != "colors"]
         if tag not in VOID:
             self.open.append((tag, bool(quiet)))
 
@@ -291,7 +291,7 @@ def test_messages_of_the_model_are_said_in_spanish(app):
 REFUSED_PIXELS = {
     "small": picture(size=(20, 20)),
     "strip": picture(size=(400, 60)),
-    "colour": picture(size=(64, 64), channels=3),
+    "color": picture(size=(64, 64), channels=3),
 }
 
 

@@ -11,7 +11,7 @@ from pydicom.uid import UID_dictionary
 
 import format_samples as samples
 from format_samples import dicom, nifti, zipped
-from format_table import DOCUMENT, GREY, SECTIONS, encode
+from format_table import DOCUMENT, GRAY, SECTIONS, encode
 from model.formats import common, sniffing
 from model.reading import LIMITS, ReadError, read
 from test_reading_raster import chain, png_header
@@ -21,9 +21,9 @@ from web.messages import said
 SPANISH = {"Accept-Language": "es"}
 FORMATS = Path(common.__file__).parent
 VARIANTS = {f"{section}: {name}": make for section, variants in SECTIONS.items() for name, make in variants.items()}
-PICTURE = encode(GREY, "PNG")
+PICTURE = encode(GRAY, "PNG")
 BYTES, SLICES = replace(LIMITS, max_bytes=9), replace(LIMITS, max_slices=3)
-PIXELS = replace(LIMITS, max_pixels=GREY.size + 1)
+PIXELS = replace(LIMITS, max_pixels=GRAY.size + 1)
 LUT = {f"{color}PaletteColorLookupTable{part}": value for color in ("Red", "Green", "Blue")
        for part, value in (("Descriptor", [256, 0, 16]), ("Data", bytes(512)))}  # fmt: skip
 SEGMENTED = {"PhotometricInterpretation": "PALETTE COLOR", "SegmentedRedPaletteColorLookupTableData": bytes(8)}
@@ -33,13 +33,13 @@ RARE = {
     "TAR": (bytes([1] * 257) + b"ustar" + bytes(200), LIMITS),
     "DICOMDIR": (dicom(SOPClassUID="1.2.840.10008.1.3.10"), LIMITS),
     "a private compression": (dicom().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.99999.1.2.1\0"), LIMITS),
-    "a segmented palette": (dicom(GREY, **LUT, **SEGMENTED), LIMITS),
+    "a segmented palette": (dicom(GRAY, **LUT, **SEGMENTED), LIMITS),
     "a DICOM image without a size": (dicom(Rows=0), LIMITS),
     "a NIfTI of one dimension": (nifti(np.zeros(9, np.int16)), LIMITS),
     "infinite": (encode(np.full((40, 40), np.inf, np.float32), "TIFF"), LIMITS),
     "too many bytes": (PICTURE, BYTES),
     "too many slices": (nifti(), SLICES),
-    "too many pages": (encode(GREY, "TIFF", save_all=True, append_images=[samples.Image.fromarray(GREY)] * 3), SLICES),
+    "too many pages": (encode(GRAY, "TIFF", save_all=True, append_images=[samples.Image.fromarray(GRAY)] * 3), SLICES),
     "too many pixels": (encode(np.zeros((99, 99), np.uint8), "PNG"), PIXELS),
     "too many pixels of a volume": (nifti(), PIXELS),
     "too many pixels so far": (zipped({"a.png": PICTURE, "b.png": PICTURE}), PIXELS),

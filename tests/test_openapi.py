@@ -43,7 +43,7 @@ schemathesis.openapi.media_type("application/octet-stream", st.sampled_from(FILE
 
 
 def classifier() -> FakeClassifier:
-    """Refuses what has colours."""
+    """Refuses what has colors."""
     fake = FakeClassifier()
     fake.answer = lambda pixels: (refused() if pixels.ndim == 3 else ok(tumor=True))(pixels)
     return fake

@@ -182,13 +182,13 @@ def test_each_file_gets_its_row_and_its_card_in_the_order_sent(client, fake):
 
 def test_each_refused_row_has_the_reason_of_its_own_file(client, fake):
     fake.answer = [
-        refused("The image is in colour (93% of its pixels); an MRI slice is grey."),
+        refused("The image is in color (93% of its pixels); an MRI slice is gray."),
         refused("It is a letter. Expected a head."),
     ]
     response = send(client, "/", ("cat.png", PNG), ("letter.png", PNG))
     rows = re.findall(r"<tr data-status.*?</tr>", response.text, flags=re.DOTALL)
     remarks = [text_of(re.search(r'<td class="remark".*?</td>', row, flags=re.DOTALL)[0]) for row in rows]
-    assert remarks == ["The image is in colour (93% of its pixels); an MRI slice is grey.", "It is a letter."]  # short here
+    assert remarks == ["The image is in color (93% of its pixels); an MRI slice is gray.", "It is a letter."]  # short here
     assert "It is a letter. Expected a head." in text_of(cards(response)[1])  # in full there
 
 

@@ -27,14 +27,14 @@ def predict(*arguments, stdin=b"") -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
-    """Real slices in a folder and one below it, a photograph-like picture in colour, and a file that is no image."""
+    """Real slices in a folder and one below it, a photograph-like picture in color, and a file that is no image."""
     folder = tmp_path_factory.mktemp("tree")
     (folder / "below").mkdir()
     (folder / "below" / "m.jpg").write_bytes(MENINGIOMA.read_bytes())
     (folder / "n.jpg").write_bytes((SAMPLES / "notumor_Te-no_0021.jpg").read_bytes())
-    colour = np.zeros((120, 160, 3), np.uint8)
-    colour[:, :80, 0], colour[:, 80:, 1] = 220, 180
-    Image.fromarray(colour).save(folder / "photo.png")
+    color = np.zeros((120, 160, 3), np.uint8)
+    color[:, :80, 0], color[:, 80:, 1] = 220, 180
+    Image.fromarray(color).save(folder / "photo.png")
     (folder / "text.txt").write_text("no image")
     (folder / ".hidden").write_text("not listed")
     return folder
@@ -71,7 +71,7 @@ def test_record_of_an_answer(run):
 
 def test_record_of_a_refusal_and_of_an_error(run):
     photo, text = records(run[0])["photo.png"], records(run[0])["text.txt"]
-    assert photo["reason"] == "The image is in colour (100% of its pixels); an MRI slice is grey."
+    assert photo["reason"] == "The image is in color (100% of its pixels); an MRI slice is gray."
     assert "label" not in photo and "probabilities" not in photo
     expected = "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: 8 bytes of something else."
     assert text["reason"] == expected

@@ -1,11 +1,11 @@
-"""Decoded pixels to the network's view: grey, margins, window, resize."""
+"""Decoded pixels to the network's view: gray, margins, window, resize."""
 
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from model.preprocessing import LUMA, find_box, preprocess, to_grey, window
+from model.preprocessing import LUMA, find_box, preprocess, to_gray, window
 
 BOX = (120, 80, 400, 450)  # where `head` stands in 512 x 512
 
@@ -49,7 +49,7 @@ def assert_box(received, expected, within=2):
     assert np.abs(np.subtract(received, expected)).max() <= within, f"expected {expected}, received {received}"
 
 
-# grey
+# gray
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def assert_box(received, expected, within=2):
         ([255, 0, 0, 51], 15.249),
     ],
 )
-def test_grey_of_a_pixel(pixel, expected):
-    grey = to_grey(np.full((2, 3, len(pixel)), pixel, np.uint8))
-    assert grey.shape == (2, 3)
-    assert grey.dtype == np.float32
-    np.testing.assert_allclose(grey, expected, rtol=1e-5)
+def test_gray_of_a_pixel(pixel, expected):
+    gray = to_gray(np.full((2, 3, len(pixel)), pixel, np.uint8))
+    assert gray.shape == (2, 3)
+    assert gray.dtype == np.float32
+    np.testing.assert_allclose(gray, expected, rtol=1e-5)
 
 
 def test_luma_weights_sum_to_one():
@@ -82,18 +82,18 @@ def test_luma_weights_sum_to_one():
 @pytest.mark.parametrize(("dtype", "opaque"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1.0), (np.float64, 1.0)])
 def test_alpha_is_relative_to_the_types_range(dtype, opaque):
     pixels = np.array([[[8, opaque], [8, 0]]], dtype)
-    np.testing.assert_allclose(to_grey(pixels), [[8.0, 0.0]])
+    np.testing.assert_allclose(to_gray(pixels), [[8.0, 0.0]])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64, bool, ">u2"])
-def test_grey_keeps_values_of_any_type(dtype):
+def test_gray_keeps_values_of_any_type(dtype):
     pixels = np.array([[0, 1], [1, 1]]).astype(dtype)
-    np.testing.assert_array_equal(to_grey(pixels), [[0.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(to_gray(pixels), [[0.0, 1.0], [1.0, 1.0]])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_becomes_the_minimum(bad):
-    np.testing.assert_array_equal(to_grey(np.array([[3.0, bad], [5.0, 9.0]])), [[3.0, 3.0], [5.0, 9.0]])
+    np.testing.assert_array_equal(to_gray(np.array([[3.0, bad], [5.0, 9.0]])), [[3.0, 3.0], [5.0, 9.0]])
 
 
 # An alpha that is not finite must not reach the output.
@@ -130,7 +130,7 @@ def test_what_is_not_a_slice_is_refused(pixels, message):
     [
         pytest.param(head(), BOX, id="black margin"),
         pytest.param(head(margin=255, values=(20, 180)), BOX, id="white margin"),
-        pytest.param(head(margin=100, values=(150, 250)), BOX, id="grey margin"),
+        pytest.param(head(margin=100, values=(150, 250)), BOX, id="gray margin"),
         pytest.param(framed(head(), 8, 1, 255), BOX, id="thin white frame on black"),
         pytest.param(framed(head(), 8, 2, 255), BOX, id="two-pixel frame on black"),
         pytest.param(framed(head(margin=255, values=(20, 180)), 8, 1, 0), BOX, id="thin black frame on white"),
@@ -199,17 +199,17 @@ def test_a_constant_image_becomes_black(value):
 
 
 def test_window_maps_the_percentiles_to_0_and_1():
-    grey = np.arange(1001, dtype=np.float32).reshape(7, 143)
-    windowed = window(grey)
+    gray = np.arange(1001, dtype=np.float32).reshape(7, 143)
+    windowed = window(gray)
     assert windowed.dtype == np.float32
     low, high = 10.0, 995.0
-    np.testing.assert_allclose(windowed, np.clip((grey - low) / (high - low), 0, 1), atol=1e-6)
+    np.testing.assert_allclose(windowed, np.clip((gray - low) / (high - low), 0, 1), atol=1e-6)
 
 
 def test_window_of_an_almost_constant_image_uses_its_extremes():
-    grey = np.zeros((100, 100), np.float32)
-    grey[50, 50] = 8
-    windowed = window(grey)
+    gray = np.zeros((100, 100), np.float32)
+    gray[50, 50] = 8
+    windowed = window(gray)
     assert windowed[50, 50] == 1.0
     assert windowed.sum() == 1.0
 
@@ -229,7 +229,7 @@ def test_8_and_16_bit_are_the_same():
     np.testing.assert_allclose(preprocess(eight.astype(">u2") * 257, 96)[0], expected, atol=1e-6)
 
 
-def test_grey_rgb_and_opaque_rgba_are_the_same():
+def test_gray_rgb_and_opaque_rgba_are_the_same():
     eight = head().astype(np.uint8)
     expected, _ = preprocess(eight, 96)
     opaque = np.full_like(eight, 255)

@@ -14,7 +14,7 @@ from model.formats import common
 from model.reading import FORMATS, EmptyFile, Limits, NotMR, OverLimit, ReadError, UnsupportedFormat, read
 
 ROOT = Path(__file__).parents[1]
-GREY = samples.volume(np.uint8, 255)[3]
+GRAY = samples.volume(np.uint8, 255)[3]
 EXPECTED = "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: "
 
 
@@ -22,12 +22,12 @@ EXPECTED = "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: 
     ("data", "received"),
     [
         pytest.param(
-            encode(GREY, "GIF"),
-            "GIF, which has too few greys and may be animated. Please save the picture as PNG",
+            encode(GRAY, "GIF"),
+            "GIF, which has too few grays and may be animated. Please save the picture as PNG",
             id="gif",
         ),
-        pytest.param(encode(np.dstack([GREY] * 3), "PPM"), "a Netpbm picture. Please save it as PNG", id="ppm"),
-        pytest.param(encode(GREY, "ICO"), "an icon (ICO)", id="ico"),
+        pytest.param(encode(np.dstack([GRAY] * 3), "PPM"), "a Netpbm picture. Please save it as PNG", id="ppm"),
+        pytest.param(encode(GRAY, "ICO"), "an icon (ICO)", id="ico"),
         pytest.param(b"%PDF-1.7\n%\xe2\xe3", "a PDF. Please save the picture in it as PNG", id="pdf"),
         pytest.param(b"Rar!\x1a\x07\x01\0", "a RAR archive. Please pack the files as ZIP", id="rar"),
         pytest.param(bytes(257) + b"ustar\x0000", "a TAR archive. Please pack the files as ZIP", id="tar"),
@@ -65,14 +65,14 @@ def test_every_error_is_a_read_error_and_a_value_error():
 @pytest.mark.parametrize(
     ("format", "data"),
     [
-        ("PNG", encode(GREY, "PNG")),
-        ("JPEG", encode(GREY, "JPEG")),
-        ("WEBP", encode(GREY, "WEBP")),
-        ("BMP", encode(GREY, "BMP")),
-        ("TIFF", encode(GREY, "TIFF")),
+        ("PNG", encode(GRAY, "PNG")),
+        ("JPEG", encode(GRAY, "JPEG")),
+        ("WEBP", encode(GRAY, "WEBP")),
+        ("BMP", encode(GRAY, "BMP")),
+        ("TIFF", encode(GRAY, "TIFF")),
         ("DICOM", dicom()),
         ("NIfTI", nifti()),
-        ("ZIP", zipped({"a.png": encode(GREY, "PNG")})),
+        ("ZIP", zipped({"a.png": encode(GRAY, "PNG")})),
     ],
 )
 def test_the_format_is_told_by_the_bytes(format, data):
@@ -85,7 +85,7 @@ def test_a_dicom_file_whose_preamble_is_a_tiff_is_dicom():
     assert read(b"II*\0" + data[4:]).format == "DICOM"
 
 
-@pytest.mark.parametrize("inner", [encode(GREY, "PNG"), dicom(), nifti()], ids=["png", "dicom", "nifti"])
+@pytest.mark.parametrize("inner", [encode(GRAY, "PNG"), dicom(), nifti()], ids=["png", "dicom", "nifti"])
 def test_a_gzip_is_opened(inner):
     plain, packed = read(inner), read(gzipped(inner))
     assert packed.format == plain.format
@@ -101,7 +101,7 @@ def test_a_gzip_of_several_members_is_one_file():
     ("data", "message"),
     [
         (gzipped(gzipped(nifti())), "Expected one file in a gzip. Received: a gzip in a gzip."),
-        (gzipped(zipped({"a.png": encode(GREY, "PNG")})), "Expected files in a ZIP. Received: a ZIP in a ZIP."),
+        (gzipped(zipped({"a.png": encode(GRAY, "PNG")})), "Expected files in a ZIP. Received: a ZIP in a ZIP."),
         (gzipped(b"a letter"), EXPECTED + "8 bytes of something else."),
         (gzipped(nifti())[:-9], "Expected a whole gzip file. Received: one that is damaged or cut short."),
         (gzipped(nifti())[:-8] + b"checksum", "Expected a whole gzip file. Received: one that is damaged or cut short."),

@@ -1,4 +1,4 @@
-"""DICOM: what is refused and how it is told, and the way from stored values to grey ones."""
+"""DICOM: what is refused and how it is told, and the way from stored values to gray ones."""
 
 import logging
 import warnings
@@ -20,8 +20,8 @@ from model.formats import dicom_pixels
 from model.reading import NotMR, ReadError, UnsupportedFormat, read
 
 SLICE = VOLUME[3]
-GREY = samples.volume(np.uint8, 255)[3]
-RGB = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
+GRAY = samples.volume(np.uint8, 255)[3]
+RGB = np.dstack([GRAY, GRAY[::-1], GRAY[:, ::-1]])
 DEEP = np.random.default_rng(5).integers(0, 65536, (37, 50), np.uint16)
 PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 COMPRESSED = "Expected a DICOM image of a compression that is read. Received: "
@@ -57,7 +57,7 @@ def test_the_stored_values_are_kept(data):
 )
 def test_lossy_compressions_come_close(values, tolerance):
     (pixels,) = read(values())
-    expected = GREY if pixels.dtype == np.uint8 else SLICE
+    expected = GRAY if pixels.dtype == np.uint8 else SLICE
     assert np.abs(pixels.astype(int) - expected).max() <= tolerance
 
 
@@ -66,34 +66,34 @@ def test_lossy_compressions_come_close(values, tolerance):
     [{}, {"PlanarConfiguration": 1, "PixelData": RGB.transpose(2, 0, 1).tobytes()}],
     ids=["pixel by pixel", "plane by plane"],
 )
-def test_colour_is_read(values):
+def test_color_is_read(values):
     np.testing.assert_array_equal(read(dicom(RGB, **values))[0], RGB)
 
 
 def test_ybr_becomes_rgb():
-    ybr = np.dstack([GREY, np.full_like(GREY, 128), np.full_like(GREY, 128)])  # grey
+    ybr = np.dstack([GRAY, np.full_like(GRAY, 128), np.full_like(GRAY, 128)])  # gray
     (pixels,) = read(dicom(ybr, PhotometricInterpretation="YBR_FULL"))
-    np.testing.assert_allclose(pixels.astype(int), np.dstack([GREY] * 3), atol=1)
+    np.testing.assert_allclose(pixels.astype(int), np.dstack([GRAY] * 3), atol=1)
 
 
 def palette(**values) -> Dataset:
-    ds = dataset((GREY % 4).astype(np.uint8), PhotometricInterpretation="PALETTE COLOR", **values)
-    for index, colour in enumerate(("Red", "Green", "Blue")):
-        setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [4, 0, 16])
+    ds = dataset((GRAY % 4).astype(np.uint8), PhotometricInterpretation="PALETTE COLOR", **values)
+    for index, color in enumerate(("Red", "Green", "Blue")):
+        setattr(ds, f"{color}PaletteColorLookupTableDescriptor", [4, 0, 16])
         table = np.array([0, 1000, 2000 + index, 65535], "<u2").tobytes()
-        setattr(ds, f"{colour}PaletteColorLookupTableData", table)
+        setattr(ds, f"{color}PaletteColorLookupTableData", table)
     return ds
 
 
 def test_a_palette_is_looked_up():
     (pixels,) = read(save(palette()))
     assert pixels.shape == (40, 36, 3)
-    np.testing.assert_array_equal(pixels[..., 1], np.array([0, 1000, 2001, 65535])[GREY % 4])
+    np.testing.assert_array_equal(pixels[..., 1], np.array([0, 1000, 2001, 65535])[GRAY % 4])
 
 
 def test_a_segmented_palette_is_refused():
     ds = palette(SegmentedRedPaletteColorLookupTableData=bytes(8))
-    with pytest.raises(UnsupportedFormat, match=r"^Expected a grey DICOM image\. Received: one with a segmented palette\.$"):
+    with pytest.raises(UnsupportedFormat, match=r"^Expected a gray DICOM image\. Received: one with a segmented palette\.$"):
         read(save(ds))
 
 
@@ -195,7 +195,7 @@ def test_nothing_that_the_file_says_of_a_person_gets_out(caplog, capfd):
         assert planted not in text
 
 
-# From stored values to grey ones
+# From stored values to gray ones
 
 
 def test_values_are_rescaled():

@@ -155,7 +155,7 @@ def test_numbers_beyond_float32_are_not_finite():
         (nifti(np.full((4, 4, 4), np.nan)), ReadError, "Expected a NIfTI volume with finite values. Received: none."),
         (nifti(np.ones((4, 4, 4, 1, 3))), UnsupportedFormat, ONE_NUMBER + "vectors."),
         (nifti(np.ones((4, 4, 4), np.complex64)), UnsupportedFormat, ONE_NUMBER + "complex numbers."),
-        (nifti(np.ones((4, 4, 4), [(c, "u1") for c in "RGB"])), UnsupportedFormat, ONE_NUMBER + "colour."),
+        (nifti(np.ones((4, 4, 4), [(c, "u1") for c in "RGB"])), UnsupportedFormat, ONE_NUMBER + "color."),
         (
             nifti()[:-1],
             ReadError,

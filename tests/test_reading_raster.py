@@ -15,18 +15,18 @@ from web.messages import said
 
 HEIGHT, WIDTH = 12, 16
 RNG = np.random.default_rng(7)
-GREY = RNG.integers(0, 256, (HEIGHT, WIDTH), np.uint8)
+GRAY = RNG.integers(0, 256, (HEIGHT, WIDTH), np.uint8)
 RGB = RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 RGBA = RNG.integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
-RGBA[..., 3] |= 1  # WebP may drop the colour of what is fully transparent
+RGBA[..., 3] |= 1  # WebP may drop the color of what is fully transparent
 LA = RNG.integers(0, 256, (HEIGHT, WIDTH, 2), np.uint8)
 DEEP = RNG.integers(0, 65536, (HEIGHT, WIDTH), np.uint16)
 FLOAT = RNG.normal(0, 1000, (HEIGHT, WIDTH)).astype(np.float32)
-BITS = np.where(GREY > 127, 255, 0).astype(np.uint8)
+BITS = np.where(GRAY > 127, 255, 0).astype(np.uint8)
 SMOOTH = np.stack(
     np.broadcast_arrays(np.linspace(40, 200, 64), np.linspace(30, 220, 48)[:, None], np.float64(90)), axis=-1
 ).astype(np.uint8)
-SMOOTH_GREY = np.ascontiguousarray(SMOOTH[..., 0])
+SMOOTH_GRAY = np.ascontiguousarray(SMOOTH[..., 0])
 
 
 def exif(orientation):
@@ -74,18 +74,18 @@ def test_a_tile_counts_as_large_as_it_is_decoded():
 
 def scans(count: int) -> bytes:
     """A progressive JPEG of so many scans: its last one again and again."""
-    whole = encode(SMOOTH_GREY, "JPEG", progressive=True)
+    whole = encode(SMOOTH_GRAY, "JPEG", progressive=True)
     last = whole[whole.rfind(b"\xff\xda") : -2]
     return whole[:-2] + last * (count - whole.count(b"\xff\xda")) + b"\xff\xd9"
 
 
 def with_parts(part: bytes, count: int) -> bytes:
-    whole = encode(SMOOTH_GREY, "JPEG")
+    whole = encode(SMOOTH_GRAY, "JPEG")
     return whole[:2] + part * count + whole[2:]
 
 
 def png_chunks(count: int) -> bytes:
-    whole = encode(SMOOTH_GREY, "PNG")
+    whole = encode(SMOOTH_GRAY, "PNG")
     return whole[:33] + (struct.pack(">I", 0) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))) * count + whole[33:]
 
 
@@ -105,7 +105,7 @@ APP5, COMMENT = b"\xff\xe5\0\2", b"\xff\xfe\xff\xff" + bytes(65533)
     ids=["scans", "segments", "metadata", "fill", "much fill"],
 )
 def test_a_jpeg_of_endless_parts_is_not_decoded(few, many):
-    assert read(few)[0].shape == SMOOTH_GREY.shape
+    assert read(few)[0].shape == SMOOTH_GRAY.shape
     started = time.process_time()
     with pytest.raises(ReadError, match=DAMAGED_JPEG):
         read(many)
@@ -113,13 +113,13 @@ def test_a_jpeg_of_endless_parts_is_not_decoded(few, many):
 
 
 def test_a_jpeg_of_endless_scans_in_dicom_is_not_decoded():
-    data = encapsulated(JPEGBaseline8Bit, [scans(101)], SMOOTH_GREY, BitsStored=8)
+    data = encapsulated(JPEGBaseline8Bit, [scans(101)], SMOOTH_GRAY, BitsStored=8)
     with pytest.raises(ReadError, match=DAMAGED_JPEG):
         read(data)
 
 
 def test_a_png_of_endless_chunks_is_not_decoded():
-    assert (read(png_chunks(99_000))[0] == SMOOTH_GREY).all()
+    assert (read(png_chunks(99_000))[0] == SMOOTH_GRAY).all()
     with pytest.raises(ReadError, match=r"^Expected a whole PNG image\. Received: one that is damaged or cut short\.$"):
         read(png_chunks(100_001))
 
@@ -135,14 +135,14 @@ def png_header(width, height):
 
 
 def palette(transparent=None):
-    """A picture of four colours by index, its file's options, and the RGBA that it stands for."""
-    colours = np.array([[0, 0, 0], [10, 20, 30], [200, 100, 50], [255, 255, 255]], np.uint8)
-    indices = (GREY % 4).astype(np.uint8)
+    """A picture of four colors by index, its file's options, and the RGBA that it stands for."""
+    colors = np.array([[0, 0, 0], [10, 20, 30], [200, 100, 50], [255, 255, 255]], np.uint8)
+    indices = (GRAY % 4).astype(np.uint8)
     image = Image.fromarray(indices)
-    image.putpalette(colours.tobytes())
+    image.putpalette(colors.tobytes())
     alpha = np.where(indices == transparent, 0, 255).astype(np.uint8)
     options = {} if transparent is None else {"transparency": transparent}
-    return image, options, np.dstack([colours[indices], alpha])
+    return image, options, np.dstack([colors[indices], alpha])
 
 
 PALETTE, _, PALETTE_RGBA = palette()
@@ -150,25 +150,25 @@ HOLED, HOLED_OPTIONS, HOLED_RGBA = palette(transparent=2)
 BIT_IMAGE = Image.fromarray(BITS).convert("1", dither=Image.Dither.NONE)
 
 LOSSLESS = [
-    pytest.param(encode(GREY, "PNG"), GREY, id="png grey"),
+    pytest.param(encode(GRAY, "PNG"), GRAY, id="png gray"),
     pytest.param(encode(RGB, "PNG"), RGB, id="png rgb"),
     pytest.param(encode(RGBA, "PNG"), RGBA, id="png rgba"),
-    pytest.param(encode(LA, "PNG"), LA, id="png grey and alpha"),
+    pytest.param(encode(LA, "PNG"), LA, id="png gray and alpha"),
     pytest.param(encode(PALETTE, "PNG"), PALETTE_RGBA, id="png palette"),
-    pytest.param(encode(HOLED, "PNG", **HOLED_OPTIONS), HOLED_RGBA, id="png palette, one colour transparent"),
+    pytest.param(encode(HOLED, "PNG", **HOLED_OPTIONS), HOLED_RGBA, id="png palette, one color transparent"),
     pytest.param(encode(BIT_IMAGE, "PNG"), BITS, id="png 1 bit"),
     pytest.param(encode(DEEP, "PNG"), DEEP, id="png 16 bit"),
     pytest.param(encode(RGB, "WEBP", lossless=True), RGB, id="webp rgb"),
     pytest.param(encode(RGBA, "WEBP", lossless=True), RGBA, id="webp rgba"),
-    pytest.param(encode(GREY, "WEBP", lossless=True), np.dstack([GREY] * 3), id="webp grey"),
-    pytest.param(encode(GREY, "BMP"), GREY, id="bmp grey"),
+    pytest.param(encode(GRAY, "WEBP", lossless=True), np.dstack([GRAY] * 3), id="webp gray"),
+    pytest.param(encode(GRAY, "BMP"), GRAY, id="bmp gray"),
     pytest.param(encode(RGB, "BMP"), RGB, id="bmp rgb"),
     pytest.param(encode(PALETTE, "BMP"), PALETTE_RGBA, id="bmp palette"),
     pytest.param(encode(BIT_IMAGE, "BMP"), BITS, id="bmp 1 bit"),
-    pytest.param(encode(GREY, "TIFF"), GREY, id="tiff grey"),
+    pytest.param(encode(GRAY, "TIFF"), GRAY, id="tiff gray"),
     pytest.param(encode(RGB, "TIFF", compression="tiff_lzw"), RGB, id="tiff rgb, LZW"),
     pytest.param(encode(RGBA, "TIFF", compression="tiff_adobe_deflate"), RGBA, id="tiff rgba, deflate"),
-    pytest.param(encode(LA, "TIFF"), LA, id="tiff grey and alpha"),
+    pytest.param(encode(LA, "TIFF"), LA, id="tiff gray and alpha"),
     pytest.param(encode(PALETTE, "TIFF"), PALETTE_RGBA, id="tiff palette"),
     pytest.param(encode(BIT_IMAGE, "TIFF"), BITS, id="tiff 1 bit"),
     pytest.param(encode(DEEP, "TIFF"), DEEP, id="tiff 16 bit"),
@@ -177,7 +177,7 @@ LOSSLESS = [
     pytest.param(encode(FLOAT, "TIFF"), FLOAT, id="tiff float"),
 ]
 LOSSY = [
-    pytest.param(encode(SMOOTH_GREY, "JPEG", quality=95), SMOOTH_GREY, id="jpeg grey"),
+    pytest.param(encode(SMOOTH_GRAY, "JPEG", quality=95), SMOOTH_GRAY, id="jpeg gray"),
     pytest.param(encode(SMOOTH, "JPEG", quality=95), SMOOTH, id="jpeg rgb"),
     pytest.param(encode(SMOOTH, "JPEG", quality=95, progressive=True), SMOOTH, id="jpeg progressive"),
     pytest.param(encode(Image.fromarray(SMOOTH).convert("CMYK"), "JPEG", quality=95), SMOOTH, id="jpeg cmyk"),
@@ -227,12 +227,12 @@ WHOLE = DEEP.astype(np.int64)
         (tiff(DEEP), WHOLE),
         (tiff(65535 - DEEP, photometric=0), WHOLE),
         (tiff(65535 - DEEP, photometric=0, orientation=3), WHOLE[::-1, ::-1]),
-        (tiff(255 - GREY, photometric=0), GREY),
+        (tiff(255 - GRAY, photometric=0), GRAY),
         (tiff(-FLOAT, photometric=0), FLOAT),
         (tiff((WHOLE - 2**15).astype(np.int16)), WHOLE - 2**15),
         (tiff((WHOLE * 65000).astype(np.uint32)), WHOLE * 65000),
         (tiff((WHOLE * 30000 - 2**30).astype(np.int32)), WHOLE * 30000 - 2**30),
-        (tiff(GREY.view(np.int8)), GREY.view(np.int8)),
+        (tiff(GRAY.view(np.int8)), GRAY.view(np.int8)),
     ],
 )
 def test_numbers_of_a_tiff_are_those_that_it_means(data, expected):
@@ -257,7 +257,7 @@ def test_a_tiff_of_other_numbers_is_not_called_damaged(app, values):
 
 
 def test_pages_of_one_size_are_one_series():
-    pages = [GREY, GREY[::-1], GREY[:, ::-1]]
+    pages = [GRAY, GRAY[::-1], GRAY[:, ::-1]]
     scan = read(encode(pages[0], "TIFF", save_all=True, append_images=[Image.fromarray(p) for p in pages[1:]]))
     assert scan.is_study and scan.spacing is None and scan.affine is None
     assert [(s.start, s.stop) for s in scan.series] == [(0, 3)]
@@ -265,33 +265,33 @@ def test_pages_of_one_size_are_one_series():
 
 
 def test_pages_of_several_sizes_are_read_and_are_no_series():
-    scan = read(encode(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(GREY[:5])]))
+    scan = read(encode(GRAY, "TIFF", save_all=True, append_images=[Image.fromarray(GRAY[:5])]))
     assert [pixels.shape for pixels in scan] == [(12, 16), (5, 16)]
     assert not scan.is_study and scan.series == ()
 
 
 def test_every_page_is_turned_by_its_own_exif():
-    turned = Image.fromarray(GREY)
+    turned = Image.fromarray(GRAY)
     turned.encoderinfo = {"tiffinfo": {0x0112: 6}}
-    scan = read(encode(GREY, "TIFF", save_all=True, append_images=[turned]))
-    np.testing.assert_array_equal(scan[0], GREY)
-    np.testing.assert_array_equal(scan[1], np.rot90(GREY, -1))
+    scan = read(encode(GRAY, "TIFF", save_all=True, append_images=[turned]))
+    np.testing.assert_array_equal(scan[0], GRAY)
+    np.testing.assert_array_equal(scan[1], np.rot90(GRAY, -1))
 
 
 def test_smaller_copies_of_a_page_are_left_out():
-    small = Image.fromarray(GREY[:6, :8])
+    small = Image.fromarray(GRAY[:6, :8])
     small.encoderinfo = {"tiffinfo": {254: 1}}
-    (pixels,) = read(encode(GREY, "TIFF", save_all=True, append_images=[small]))
-    np.testing.assert_array_equal(pixels, GREY)
+    (pixels,) = read(encode(GRAY, "TIFF", save_all=True, append_images=[small]))
+    np.testing.assert_array_equal(pixels, GRAY)
 
 
 def test_pages_count_together():
-    data = encode(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(GREY)] * 3)
-    assert len(read(data, Limits(max_slices=4, max_pixels=4 * GREY.size))) == 4
+    data = encode(GRAY, "TIFF", save_all=True, append_images=[Image.fromarray(GRAY)] * 3)
+    assert len(read(data, Limits(max_slices=4, max_pixels=4 * GRAY.size))) == 4
     with pytest.raises(OverLimit, match=r"^Expected at most 3 slices\. Received: 4\.$"):
         read(data, Limits(max_slices=3))
     with pytest.raises(OverLimit, match=r"^Expected at most 767 pixels\. Received: 768 so far\.$"):
-        read(data, Limits(max_pixels=4 * GREY.size - 1))
+        read(data, Limits(max_pixels=4 * GRAY.size - 1))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_pages_count_together():
     ],
 )
 @pytest.mark.parametrize(
-    ("pixels", "format"), [(GREY, "PNG"), (RGB, "TIFF"), (DEEP, "PNG"), (DEEP, "TIFF"), (FLOAT, "TIFF"), (RGBA, "WEBP")]
+    ("pixels", "format"), [(GRAY, "PNG"), (RGB, "TIFF"), (DEEP, "PNG"), (DEEP, "TIFF"), (FLOAT, "TIFF"), (RGBA, "WEBP")]
 )
 def test_exif_orientation_is_applied(orientation, turn, pixels, format):
     options = {"lossless": True} if format == "WEBP" else {}
@@ -316,9 +316,9 @@ def test_exif_orientation_is_applied(orientation, turn, pixels, format):
 
 
 def test_exif_orientation_of_a_jpeg():
-    (pixels,) = read(encode(SMOOTH_GREY, "JPEG", exif=exif(6), quality=95))
+    (pixels,) = read(encode(SMOOTH_GRAY, "JPEG", exif=exif(6), quality=95))
     assert pixels.shape == (64, 48)
-    assert np.abs(pixels.astype(int) - np.rot90(SMOOTH_GREY, -1)).max() <= 12
+    assert np.abs(pixels.astype(int) - np.rot90(SMOOTH_GRAY, -1)).max() <= 12
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -333,14 +333,14 @@ def test_exif_orientation_of_a_jpeg():
     ],
 )
 def test_broken_exif_does_not_spoil_a_good_jpeg(junk):
-    (pixels,) = read(encode(SMOOTH_GREY, "JPEG", exif=b"Exif\0\0" + junk, quality=95))
-    assert np.abs(pixels.astype(int) - SMOOTH_GREY).max() <= 12
+    (pixels,) = read(encode(SMOOTH_GRAY, "JPEG", exif=b"Exif\0\0" + junk, quality=95))
+    assert np.abs(pixels.astype(int) - SMOOTH_GRAY).max() <= 12
 
 
 @pytest.mark.parametrize(
     ("data", "max_pixels", "message"),
     [
-        pytest.param(encode(GREY, "PNG"), 191, "Expected at most 191 pixels. Received: 16 x 12.", id="one too many"),
+        pytest.param(encode(GRAY, "PNG"), 191, "Expected at most 191 pixels. Received: 16 x 12.", id="one too many"),
         pytest.param(
             png_header(8001, 8001), 64_000_000, "Expected at most 64,000,000 pixels. Received: 8001 x 8001.", id="8001"
         ),
@@ -363,7 +363,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(data, max_pixels, m
 
 
 def test_exactly_the_largest_number_of_pixels_is_read():
-    np.testing.assert_array_equal(read(encode(GREY, "PNG"), Limits(max_pixels=HEIGHT * WIDTH))[0], GREY)
+    np.testing.assert_array_equal(read(encode(GRAY, "PNG"), Limits(max_pixels=HEIGHT * WIDTH))[0], GRAY)
 
 
 SAMPLES = {

@@ -12,8 +12,8 @@ from format_samples import VOLUME, dicom, encode, gzipped, nifti, zipped
 from model.formats.archive import display_name
 from model.reading import EmptyFile, NotMR, ReadError, UnsupportedFormat, read
 
-GREY = samples.volume(np.uint8, 255)[3]
-PNG = encode(GREY, "PNG")
+GRAY = samples.volume(np.uint8, 255)[3]
+PNG = encode(GRAY, "PNG")
 UNKNOWN = "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: {} bytes of something else."
 
 
@@ -30,7 +30,7 @@ def test_pictures_come_in_the_order_of_their_numbers_and_are_no_study():
 
 
 def test_a_volume_and_a_stack_keep_their_series():
-    stack = encode(GREY, "TIFF", save_all=True, append_images=[samples.Image.fromarray(GREY)] * 2)
+    stack = encode(GRAY, "TIFF", save_all=True, append_images=[samples.Image.fromarray(GRAY)] * 2)
     scan = read(zipped({"c.png": PNG, "b.nii.gz": gzipped(nifti()), "a.tif": stack}))
     assert [(s.start, s.stop) for s in scan.series] == [(0, 3), (3, 11)]
     assert scan.names == ("a.tif",) * 3 + ("b.nii.gz",) * 8 + ("c.png",)
@@ -39,7 +39,7 @@ def test_a_volume_and_a_stack_keep_their_series():
 
 
 def test_pictures_beside_dicom_are_left_out_and_volumes_are_not():
-    scan = read(zipped({"viewer/icon.png": PNG, "logo.bmp": encode(GREY, "BMP"), "IM1": dicom(), "v.nii": nifti()}))
+    scan = read(zipped({"viewer/icon.png": PNG, "logo.bmp": encode(GRAY, "BMP"), "IM1": dicom(), "v.nii": nifti()}))
     assert scan.names == ("IM1",) + ("v.nii",) * 8
     assert scan.notes == ("2 pictures beside DICOM files left out.",)
 

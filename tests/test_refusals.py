@@ -23,7 +23,7 @@ def document() -> np.ndarray:
 
 
 def photograph(name: str) -> np.ndarray:
-    """One of the photographs that scikit-learn comes with, made grey so that its colours do not give it away."""
+    """One of the photographs that scikit-learn comes with, made gray so that its colors do not give it away."""
     with importlib.resources.files("sklearn.datasets.images").joinpath(name).open("rb") as file:
         return np.asarray(Image.open(file).convert("L"))
 

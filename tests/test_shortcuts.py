@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from model.explanation import MIN_AREA_FRACTION, _grown, tumor_mask
-from model.gate import COLOURED, MAX_COLOURED_SHARE, look
+from model.gate import COLORED, MAX_COLORED_SHARE, look
 from model.location import locate
 from model.prediction import Prediction
 from model.preprocessing import Frame, _opened, percentiles, preprocess, window, windowed
@@ -19,7 +19,7 @@ from web.language import LANGUAGES
 from web.pictures import png_uri
 
 RNG = np.random.default_rng(4)
-GREYS = {
+GRAYS = {
     "noise": RNG.integers(0, 256, (61, 83), np.uint8),
     "few levels": RNG.choice(np.array([0, 0, 0, 7, 200], np.uint8), (64, 50)),
     "dark": (RNG.integers(0, 256, (90, 41)) ** 2 // 2**12).astype(np.uint8),
@@ -30,9 +30,9 @@ GREYS = {
 }
 
 
-@pytest.fixture(params=GREYS, name="grey")
-def fixture_grey(request) -> np.ndarray:
-    return GREYS[request.param]
+@pytest.fixture(params=GRAYS, name="gray")
+def fixture_gray(request) -> np.ndarray:
+    return GRAYS[request.param]
 
 
 def blobs(seed: int, shape=(70, 90)) -> np.ndarray:
@@ -42,24 +42,24 @@ def blobs(seed: int, shape=(70, 90)) -> np.ndarray:
 
 
 @pytest.mark.parametrize("percents", [(0, 99.9), (0.5, 99.5), (1, 99), (1.0, 99.5), (50, 100)])
-def test_percentiles_of_bytes_are_numpys(grey, percents):
-    for values in (grey, grey.astype(np.float32)):
-        expected = np.percentile(grey.astype(np.float32), percents)
+def test_percentiles_of_bytes_are_numpys(gray, percents):
+    for values in (gray, gray.astype(np.float32)):
+        expected = np.percentile(gray.astype(np.float32), percents)
         received = percentiles(values, percents)
         assert received.dtype == expected.dtype
         assert received.tolist() == expected.tolist()
 
 
-def test_window_of_bytes_is_that_of_floats(grey):
-    received, expected = window(grey), window(grey.astype(np.float32))
+def test_window_of_bytes_is_that_of_floats(gray):
+    received, expected = window(gray), window(gray.astype(np.float32))
     assert received.dtype == expected.dtype == np.float32
     assert (received == expected).all()
-    assert (windowed(grey) == expected).all()
+    assert (windowed(gray) == expected).all()
 
 
-def test_bytes_are_prepared_as_floats_are(grey):
-    received, frame = preprocess(grey, 24)
-    expected, expected_frame = preprocess(grey.astype(np.float32), 24)
+def test_bytes_are_prepared_as_floats_are(gray):
+    received, frame = preprocess(gray, 24)
+    expected, expected_frame = preprocess(gray.astype(np.float32), 24)
     assert frame == expected_frame
     assert (received == expected).all()
 
@@ -83,16 +83,16 @@ def test_growing_is_scipys(share, by):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("tint", [0.0, 0.1, 0.3])
-def test_share_of_coloured_pixels(dtype, channels, tint):
+def test_share_of_colored_pixels(dtype, channels, tint):
     rng = np.random.default_rng(2)
     pixels = np.repeat(rng.random((60, 60, 1)), channels, axis=2) + tint * rng.random((60, 60, channels))
     pixels = (pixels / pixels.max() * 255).astype(dtype)
     pixels[..., 3:] = 255
-    colours = pixels[..., :3]
+    colors = pixels[..., :3]
     full = 255.0 if dtype == np.uint8 else float(np.subtract(*np.nanpercentile(pixels, (99.9, 0))))
-    share = float(((colours.max(axis=2).astype(np.float32) - colours.min(axis=2)) / full > COLOURED).mean())
+    share = float(((colors.max(axis=2).astype(np.float32) - colors.min(axis=2)) / full > COLORED).mean())
     reason = look(pixels)
-    if share > MAX_COLOURED_SHARE:
+    if share > MAX_COLORED_SHARE:
         assert f"({share:.0%} of its pixels)" in reason
     else:
         assert reason is None
@@ -125,10 +125,10 @@ def test_place_is_that_in_the_whole_slice(seed):
     assert found.vertical == ("upper" if row < 0.4 * height else "lower" if row > 0.6 * height else "middle")
 
 
-def test_png_without_filters_shows_the_same_pixels(grey):
-    packed = png_uri(Image.fromarray(grey)).removeprefix("data:image/png;base64,")
+def test_png_without_filters_shows_the_same_pixels(gray):
+    packed = png_uri(Image.fromarray(gray)).removeprefix("data:image/png;base64,")
     with Image.open(io.BytesIO(base64.b64decode(packed))) as image:
-        assert (np.asarray(image.convert("L")) == grey).all()
+        assert (np.asarray(image.convert("L")) == gray).all()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

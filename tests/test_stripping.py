@@ -6,7 +6,7 @@ from model.training.stripping import strip_skull
 
 @pytest.fixture
 def image():
-    """A bright shell (scalp) around a grey disc (brain) on black."""
+    """A bright shell (scalp) around a gray disc (brain) on black."""
     y, x = np.mgrid[:96, :96] - 47.5
     radius = np.hypot(x, y)
     return np.where(radius < 34, 0.4, np.where(radius < 44, 1.0, 0.0)) + 0.1 * (np.abs(x) < 8) * (radius < 34)

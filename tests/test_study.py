@@ -9,7 +9,7 @@ import spheres
 from fakes import ok, pages, refused
 from model.labels import LABELS
 from model.reading import Scan, Series, read
-from model.study import FEWEST, SPAN, Study, most_suspicious, neighbours, studies, summarize
+from model.study import FEWEST, SPAN, Study, most_suspicious, neighbors, studies, summarize
 
 PIXELS = np.zeros((12, 16), np.uint8)
 GLIOMA, NONE, REFUSED = ok("glioma", 0.91)(PIXELS), ok("notumor", 0.91)(PIXELS), refused()(PIXELS)
@@ -25,7 +25,7 @@ def outlined(pixels: int, label: str = "glioma", probability: float = 0.91):
     return prediction
 
 
-def test_the_probabilities_are_the_mean_of_the_neighbours_that_speak_most_for_a_tumor():
+def test_the_probabilities_are_the_mean_of_the_neighbors_that_speak_most_for_a_tumor():
     chances = [0.91, 0.1, 0.2, 0.9, 0.8, 0.7, 0.1]
     study = of(*[ok("glioma", chance)(PIXELS) for chance in chances])
     assert study.probabilities["glioma"] == pytest.approx(0.8)
@@ -42,7 +42,7 @@ def test_one_slice_alone_does_not_make_a_tumor():
     assert study.tumor_probability < 0.5
 
 
-def test_three_neighbours_do():
+def test_three_neighbors_do():
     study = of(*[NONE] * 5, *[GLIOMA] * 3, *[NONE] * 5)
     assert (study.label, study.uncertain) == ("glioma", False)
     assert study.tumor_probability == pytest.approx(0.97)
@@ -57,12 +57,12 @@ def test_thin_slices_need_more_of_them():
 
 
 @pytest.mark.parametrize(("step", "count"), [(5.0, 3), (7.5, 3), (1.0, 15), (3.0, 5), (SPAN, 3), (1e-9, 40), (1e-320, 40)])
-def test_how_many_neighbours(step, count):
-    assert neighbours(Series(0, 40, (step, 1.0, 1.0))) == count
+def test_how_many_neighbors(step, count):
+    assert neighbors(Series(0, 40, (step, 1.0, 1.0))) == count
 
 
-def test_neighbours_where_the_spacing_is_not_known():
-    assert neighbours(Series(0, 40)) == FEWEST
+def test_neighbors_where_the_spacing_is_not_known():
+    assert neighbors(Series(0, 40)) == FEWEST
 
 
 def test_most_suspicious_of_fewer_slices_is_all():

@@ -40,7 +40,7 @@ BAD_UPLOADS = [
         [("a.gif", picture("GIF"))],
         415,
         "unsupported_format",
-        "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: GIF, which has too few greys and may be "
+        "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. Received: GIF, which has too few grays and may be "
         "animated. Please save the picture as PNG.",
         id="gif",
     ),

@@ -113,7 +113,7 @@ def answered() -> Analysis:
 def overlay() -> Response:
     """Draw what the model sees over a slice.
 
-    The slice in grey, windowed for viewing, its longer side at most 1024 pixels; over it in blue the evidence for a class,
+    The slice in gray, windowed for viewing, its longer side at most 1024 pixels; over it in blue the evidence for a class,
     lighter where it is stronger, and an amber line around the tumor. Strength is measured against the strongest evidence
     for any class in this slice, so that the pictures of its classes can be compared. An image that is refused has no
     evidence: the status is 422.

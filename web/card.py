@@ -149,15 +149,15 @@ def corruptions(info: dict) -> list[tuple[str, str, str, str, tuple]]:
 
 
 def sources(info: dict) -> list[tuple[str, str, str, str, str]]:
-    """(name, what it is, slices trained on, slices for validation, licence)."""
+    """(name, what it is, slices trained on, slices for validation, license)."""
     slices = info.get("training", {}).get("slices", {})
     names = dict.fromkeys(key.split("/")[0] for side in slices.values() for key in side)
     rows = []
     for name in names:
-        what, licence = SOURCES.get(name, ("", ""))
+        what, license = SOURCES.get(name, ("", ""))
         counts = [number(slices_of(slices.get(side, {}), name)) for side in ("train", "validation")]
-        told_what, told_licence = (gettext(text) if text else "-" for text in (what, licence))
-        rows.append((str(COLLECTIONS.get(name, name)), told_what, *counts, told_licence))
+        told_what, told_license = (gettext(text) if text else "-" for text in (what, license))
+        rows.append((str(COLLECTIONS.get(name, name)), told_what, *counts, told_license))
     return rows
 
 

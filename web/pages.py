@@ -36,7 +36,7 @@ def home() -> str:
 def page_words() -> dict:
     """What index.html shows, for a visit and beside an error."""
     names = {label.key: lazy_gettext(label.display) for label in CLASSES} | {"letter": lazy_gettext("A letter, to be refused")}
-    return {"samples": names.items(), "evidence_colours": pictures.colours()}
+    return {"samples": names.items(), "evidence_colors": pictures.colors()}
 
 
 @pages.post("/")

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from model.explanation import OUTLINE, draw_outline, outline, view
-from model.overlay import COLOURS, FAINTEST, overlaid
+from model.overlay import COLORS, FAINTEST, overlaid
 from model.prediction import Prediction
 
 LARGE, MEDIUM, SMALL = 1024, 512, 96  # longest sides: a slice alone, one of many, in a table
-GREYS = [level for level in range(256) for _ in range(3)]  # a palette
+GRAYS = [level for level in range(256) for _ in range(3)]  # a palette
 QUALITY = 88  # of JPEG; a study has many slices
 
 
@@ -26,7 +26,7 @@ def png_uri(image: Image.Image, **options) -> str:
     """
     if image.mode == "L":
         image = image.copy()
-        image.putpalette(GREYS)
+        image.putpalette(GRAYS)
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=1, compress_type=zlib.Z_RLE, **options)
     return as_uri(out.getvalue(), "image/png")
@@ -39,7 +39,7 @@ def jpeg_uri(image: Image.Image) -> str:
 
 
 def shown(pixels: np.ndarray, side: int) -> Image.Image:
-    """The slice in 8-bit grey, windowed for viewing, its longer side at most `side`."""
+    """The slice in 8-bit gray, windowed for viewing, its longer side at most `side`."""
     image = view(pixels)
     image.thumbnail((side, side), Image.LANCZOS)
     return image
@@ -99,6 +99,6 @@ def outline_uri(mask: np.ndarray, size: tuple[int, int]) -> str:
     return png_uri(line, bits=1, transparency=0)
 
 
-def colours() -> str:
-    """The colours of the evidence, base64 of uint8 (256, 3)."""
-    return base64.b64encode(COLOURS).decode()
+def colors() -> str:
+    """The colors of the evidence, base64 of uint8 (256, 3)."""
+    return base64.b64encode(COLORS).decode()

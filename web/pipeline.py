@@ -20,7 +20,7 @@ SAMPLES = Path(__file__).parents[1] / "static" / "samples"
 ORDER = ("meningioma", "glioma", "pituitary", "notumor")  # whose sample is shown, if the model finds it
 OTHER = "letter.png"  # what is no brain MRI slice
 SIDE = 384  # pixels, the longest a picture may have
-TINT = (1.0, 0.55, 0.2)  # of the copy in colour
+TINT = (1.0, 0.55, 0.2)  # of the copy in color
 
 _lock = threading.Lock()
 
@@ -74,8 +74,8 @@ def walk(classifier) -> Walk:
     if prediction.evidence is not None:
         drawn = overlay(pixels, prediction, prediction.label, outline=False)
         pictures["evidence"] = picture(Image.open(io.BytesIO(drawn)))
-    others = {"other": pixels_of(OTHER), "coloured": coloured(pixels)}
-    reasons = {"other": classifier.predict([others["other"]])[0].reason, "coloured": look(others["coloured"])}
+    others = {"other": pixels_of(OTHER), "colored": colored(pixels)}
+    reasons = {"other": classifier.predict([others["other"]])[0].reason, "colored": look(others["colored"])}
     refusals = {name: reason for name, reason in reasons.items() if reason}
     pictures |= {name: picture(Image.fromarray(others[name])) for name in refusals}
     return Walk(label, prediction, frame, pictures, refusals)
@@ -98,10 +98,10 @@ def shortcomings(label: str, answer: Prediction) -> tuple[bool, ...]:
     return (answer.status != "ok", answer.label != label, answer.uncertain, answer.tumor is None)
 
 
-def coloured(pixels: np.ndarray) -> np.ndarray:
+def colored(pixels: np.ndarray) -> np.ndarray:
     """A slice in a warm tint: uint8 (H, W, 3)."""
-    grey = np.asarray(Image.fromarray(pixels).convert("L"), np.float32)
-    return (grey[..., None] * np.array(TINT, np.float32)).astype(np.uint8)
+    gray = np.asarray(Image.fromarray(pixels).convert("L"), np.float32)
+    return (gray[..., None] * np.array(TINT, np.float32)).astype(np.uint8)
 
 
 def pixels_of(name: str) -> np.ndarray:

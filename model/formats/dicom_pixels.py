@@ -1,4 +1,4 @@
-"""The pixels of a DICOM data set, by pydicom: decoded within limits, then brought to grey as PS3.4, N.2 orders it.
+"""The pixels of a DICOM data set, by pydicom: decoded within limits, then brought to gray as PS3.4, N.2 orders it.
 
 Modality LUT or rescale (PS3.3, C.11.1), VOI LUT or window (C.11.2), MONOCHROME1 inverted (C.7.6.3.1.2).
 
@@ -81,7 +81,7 @@ def decode(ds: Dataset, budget: Budget) -> Iterator[np.ndarray]:
     for frame, facts in decoder.iter_array(ds, decoding_plugin=plugin, allow_excess_frames=False):
         if facts["photometric_interpretation"] == "PALETTE COLOR":
             if "SegmentedRedPaletteColorLookupTableData" in ds:  # a few bytes of these can stand for gigabytes
-                raise UnsupportedFormat("Expected a grey DICOM image. Received: one with a segmented palette.")
+                raise UnsupportedFormat("Expected a gray DICOM image. Received: one with a segmented palette.")
             frame = processing.apply_color_lut(frame, ds)
         yield frame
 
@@ -137,7 +137,7 @@ def _size(frame: bytes) -> tuple[int, int] | None:
 
 
 def to_display(values: np.ndarray, ds: Dataset, facts: dict) -> np.ndarray:
-    """Grey values as they are meant to be seen, bright is bright; colour is returned as it is.
+    """Gray values as they are meant to be seen, bright is bright; color is returned as it is.
 
     Args:
         values: (H, W) as stored, or (H, W, 3).

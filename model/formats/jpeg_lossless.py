@@ -18,7 +18,7 @@ def decode(data: bytes) -> np.ndarray:
     """Decode one picture: unsigned 8- or 16-bit (H, W) or, when its components lie interleaved, (H, W, components).
 
     Raises:
-        NotImplementedError: JPEG of another kind, or with a predictor other than the left neighbour.
+        NotImplementedError: JPEG of another kind, or with a predictor other than the left neighbor.
         ValueError, IndexError: damaged or cut short.
     """
     tables: dict[int, bytes] = {}

@@ -45,7 +45,7 @@ def read(data: bytes, budget: Budget) -> Scan:
     The values are views of `data` where the header scales nothing, else float32.
 
     Raises:
-        UnsupportedFormat: colour, complex numbers, or vectors.
+        UnsupportedFormat: color, complex numbers, or vectors.
         ReadError: damaged, cut short, over the limits, or without a finite value.
     """
     try:
@@ -108,7 +108,7 @@ def _plane(affine: np.ndarray, shape: tuple[int, ...], stored: np.ndarray) -> st
 def _volume(data: bytes, header, shape: tuple[int, int, int]) -> np.ndarray:
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf":
-        kind = "complex numbers" if dtype.kind == "c" else "colour"
+        kind = "complex numbers" if dtype.kind == "c" else "color"
         raise UnsupportedFormat(f"Expected a NIfTI volume of one number per voxel. Received: {kind}.")
     offset, count = int(header["vox_offset"]), int(np.prod(shape))
     if offset < len(header.binaryblock) or offset + count * dtype.itemsize > len(data):

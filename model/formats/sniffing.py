@@ -20,7 +20,7 @@ HEADER_SIZES = {348: "Analyze", 540: "NIfTI"}
 
 # What is known and not read, with a way out where there is one.
 OTHERS = (
-    (b"GIF8", "GIF, which has too few greys and may be animated. Please save the picture as PNG"),
+    (b"GIF8", "GIF, which has too few grays and may be animated. Please save the picture as PNG"),
     (b"%PDF", "a PDF. Please save the picture in it as PNG"),
     (b"Rar!", "a RAR archive. Please pack the files as ZIP"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive. Please pack the files as ZIP"),

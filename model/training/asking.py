@@ -10,7 +10,7 @@ import numpy as np
 from model.classifier import Classifier
 from model.labels import LABELS
 from model.prediction import Prediction
-from model.preprocessing import to_grey
+from model.preprocessing import to_gray
 from model.reading import ReadError, read
 from model.training.dataset import ANY_TUMOR, SUFFIXES, Item
 
@@ -136,7 +136,7 @@ def dice_of(prediction: Prediction, mask: Path | None) -> float:
     """Dice of the outline against an expert mask of the same size; NaN when there is no such mask."""
     if mask is None or not mask.is_file():
         return float("nan")
-    expert = to_grey(read(mask.read_bytes())[0]) > 0
+    expert = to_gray(read(mask.read_bytes())[0]) > 0
     if expert.shape != prediction.mask.shape or not expert.any():
         return float("nan")
     return 2.0 * float((expert & prediction.mask).sum()) / float(expert.sum() + prediction.mask.sum())

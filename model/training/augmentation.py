@@ -44,9 +44,9 @@ def _move(both: tf.Tensor, turned: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     cos, sin = tf.cos(angle), tf.sin(angle)
     a, b = zoom * aspect * cos * flip, zoom * (shear * cos - sin)
     c, d = zoom * aspect * sin * flip, zoom / aspect * (cos + shear * sin)
-    centre = (side - 1.0) / 2.0
-    x = centre * (1.0 - a - b) + u(-0.06, 0.06, 7) * side
-    y = centre * (1.0 - c - d) + u(-0.06, 0.06, 8) * side
+    center = (side - 1.0) / 2.0
+    x = center * (1.0 - a - b) + u(-0.06, 0.06, 7) * side
+    y = center * (1.0 - c - d) + u(-0.06, 0.06, 8) * side
     zero = tf.zeros_like(a)
     transforms = tf.stack([a, b, x, c, d, y, zero, zero], axis=1)
     return tf.raw_ops.ImageProjectiveTransformV3(

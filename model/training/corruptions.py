@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from model.classifier import Classifier
-from model.preprocessing import to_grey
+from model.preprocessing import to_gray
 from model.training.asking import Answers, Case, ask
 from model.training.evaluation import CONFIDENT, proportion
 
@@ -52,7 +52,7 @@ def gamma_bright(pixels: np.ndarray) -> np.ndarray:
 
 
 def low_contrast(pixels: np.ndarray) -> np.ndarray:
-    """A fifth of the contrast, on grey."""
+    """A fifth of the contrast, on gray."""
     return _clip(100 + 0.2 * pixels.astype(np.float64))
 
 
@@ -130,7 +130,7 @@ def robustness(classifier: Classifier, cases: list[Case], progress=lambda cases:
     """
     report = {"none": _summary(ask(classifier, cases, progress))}
     for corrupt in CORRUPTIONS:
-        given = ask(classifier, cases, progress, lambda p, corrupt=corrupt: corrupt(_grey8(p)))
+        given = ask(classifier, cases, progress, lambda p, corrupt=corrupt: corrupt(_gray8(p)))
         report[corrupt.__name__] = _summary(given)
     return report
 
@@ -144,9 +144,9 @@ def robustness_plot(report: dict[str, dict], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 5.5), layout="constrained")
     places = np.arange(len(report))
-    for key, shift, colour in (("accuracy", -0.2, "tab:blue"), ("confident_errors", 0.2, "tab:red")):
+    for key, shift, color in (("accuracy", -0.2, "tab:blue"), ("confident_errors", 0.2, "tab:red")):
         values = [100 * row[key]["value"] for row in report.values()]
-        axes.barh(places + shift, values, 0.4, color=colour, label=key.replace("_", " "))
+        axes.barh(places + shift, values, 0.4, color=color, label=key.replace("_", " "))
     axes.set_yticks(places, [name.replace("_", " ") for name in report])
     axes.invert_yaxis()
     axes.set(xlabel="% of slices", xlim=(0, 100), title="What a corruption does to the answers")
@@ -167,9 +167,9 @@ def _summary(answers: Answers) -> dict:
     }
 
 
-def _grey8(pixels: np.ndarray) -> np.ndarray:
-    grey = to_grey(pixels)
-    return _clip(grey if pixels.dtype == np.uint8 else 255 * (grey - grey.min()) / max(float(np.ptp(grey)), 1e-6))
+def _gray8(pixels: np.ndarray) -> np.ndarray:
+    gray = to_gray(pixels)
+    return _clip(gray if pixels.dtype == np.uint8 else 255 * (gray - gray.min()) / max(float(np.ptp(gray)), 1e-6))
 
 
 def _clip(values: np.ndarray) -> np.ndarray:

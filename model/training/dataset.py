@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from model.labels import LABELS
-from model.preprocessing import preprocess, to_grey
+from model.preprocessing import preprocess, to_gray
 from model.reading import ReadError, read
 from model.training.near_duplicates import groups, thumbnail, twins
 
@@ -202,7 +202,7 @@ def _load(data: Path, item: Item, size: int) -> tuple[np.ndarray, np.ndarray, bo
     mask = np.zeros((size, size), np.float32)
     known = item.label == "notumor"
     if item.mask:
-        pixels = to_grey(read((data / item.mask).read_bytes())[0])
+        pixels = to_gray(read((data / item.mask).read_bytes())[0])
         if pixels.shape == (frame.height, frame.width):
             mask, known = frame.from_input(pixels > pixels.max() / 2, size), True
     return np.round(image * 255).astype(np.uint8), np.round(mask * 255).astype(np.uint8), known
@@ -223,10 +223,10 @@ def _inspect(data: Path, item: Item) -> tuple[Item, np.ndarray | None]:
 
 
 def _lgg_label(pixels: np.ndarray, mask: Path) -> str:
-    if to_grey(read(mask.read_bytes())[0]).any():
+    if to_gray(read(mask.read_bytes())[0]).any():
         return "glioma"
-    grey = to_grey(pixels)
-    return "notumor" if (grey > 0.1 * np.percentile(grey, 99.5)).mean() >= MIN_BRAIN_FRACTION else ""
+    gray = to_gray(pixels)
+    return "notumor" if (gray > 0.1 * np.percentile(gray, 99.5)).mean() >= MIN_BRAIN_FRACTION else ""
 
 
 def _images(folder: Path) -> list[Path]:

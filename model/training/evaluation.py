@@ -259,7 +259,7 @@ def plots(answers: Answers, report: dict, folder: Path) -> list[Path]:
 
     def calibration(axes) -> None:
         bins = calibration_bins(truth, probabilities)
-        axes.plot([0, 1], [0, 1], "--", color="grey")
+        axes.plot([0, 1], [0, 1], "--", color="gray")
         axes.plot([c for _, c, _ in bins], [a for _, _, a in bins], "o-")
         axes.set(xlabel="confidence", ylabel="accuracy", title=f"Calibration, ECE {report['calibration_error']['value']:.3f}")
 

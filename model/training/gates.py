@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from model.gate import look, squared_distance
-from model.preprocessing import preprocess, to_grey
+from model.preprocessing import preprocess, to_gray
 from model.reading import ReadError, read
 from model.training.dataset import SUFFIXES
 from model.training.export import FALSE_REFUSALS, GATE_SLACK, MIN_DEVIATION, whitening
@@ -56,7 +56,7 @@ def gates(train: Features) -> dict[str, Score]:
             lengths = ", unit length" if unit else ""
             fitted[f"Mahalanobis, {told}{lengths}, {COMPONENTS} components"] = leading(names, unit, train, COMPONENTS)
             fitted[f"Mahalanobis, {told}{lengths}, shrunk"] = shrunk(names, unit, train)
-        fitted[f"nearest neighbours, {told}"] = nearest(names, train)
+        fitted[f"nearest neighbors, {told}"] = nearest(names, train)
     return fitted
 
 
@@ -106,9 +106,9 @@ def compare(train: Features, validation: Features, others: dict[str, Features]) 
 
 
 def outside_arrays(folder: Path, size: int) -> dict[str, np.ndarray]:
-    """The images below `folder` by subfolder, made grey: uint8 (n, size, size).
+    """The images below `folder` by subfolder, made gray: uint8 (n, size, size).
 
-    Their colour must not be what gives them away. Those that a cheap look refuses even without it are left out.
+    Their color must not be what gives them away. Those that a cheap look refuses even without it are left out.
     """
     found: dict[str, list[np.ndarray]] = {}
     for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
@@ -117,9 +117,9 @@ def outside_arrays(folder: Path, size: int) -> dict[str, np.ndarray]:
         except ReadError:
             continue
         images = found.setdefault(file.relative_to(folder).parts[0], [])
-        grey = to_grey(pixels)
-        if look(grey) is None:
-            images.append(np.round(preprocess(grey, size)[0] * 255).astype(np.uint8))
+        gray = to_gray(pixels)
+        if look(gray) is None:
+            images.append(np.round(preprocess(gray, size)[0] * 255).astype(np.uint8))
     return {kind: np.stack(images) for kind, images in found.items() if images}
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from model.preprocessing import find_box, to_grey
+from model.preprocessing import find_box, to_gray
 
 THUMBNAIL_SIDE = 32
 TWIN_COSINE = 0.99
@@ -17,12 +17,12 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
 
     Linear windowing and framing leave it as it is. Returns float32 (1024,), all 0 for a constant image.
     """
-    grey = to_grey(pixels)
-    cropped = Image.fromarray(grey).crop(find_box(grey))
+    gray = to_gray(pixels)
+    cropped = Image.fromarray(gray).crop(find_box(gray))
     values = np.asarray(cropped.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.BILINEAR)).ravel()
-    centred = values - values.mean(dtype=np.float64)
-    norm = np.linalg.norm(centred)
-    return (centred / norm if norm > 1e-6 * np.linalg.norm(values) else np.zeros_like(values)).astype(np.float32)
+    centered = values - values.mean(dtype=np.float64)
+    norm = np.linalg.norm(centered)
+    return (centered / norm if norm > 1e-6 * np.linalg.norm(values) else np.zeros_like(values)).astype(np.float32)
 
 
 def twins(thumbnails: np.ndarray, threshold: float = TWIN_COSINE) -> sparse.csr_matrix:

@@ -16,9 +16,9 @@ import numpy as np
 
 from model.labels import LABELS, NOTUMOR
 from model.prediction import Prediction
-from model.preprocessing import to_grey
+from model.preprocessing import to_gray
 from model.reading import Series, read
-from model.study import FEWEST, Study, most_suspicious, neighbours, summarize
+from model.study import FEWEST, Study, most_suspicious, neighbors, summarize
 from model.training.asking import PLANES
 from model.training.evaluation import proportion, resampled
 
@@ -75,7 +75,7 @@ def lgg_volumes(data: Path, patients: set[str]) -> Iterator[Stack]:
             files[file.name[:12], sequence].append((int(number), file, file.parents[1] / "masks" / f"{stem}_{number}.png"))
     for (patient, sequence), slices in sorted(files.items()):
         _, images, masks = zip(*sorted(slices), strict=True)
-        truth = np.stack([to_grey(read(mask.read_bytes())[0]) > 0 for mask in masks])
+        truth = np.stack([to_gray(read(mask.read_bytes())[0]) > 0 for mask in masks])
         free = [image for image, mask in zip(images, truth, strict=True) if not mask.any()]
         if truth.any():
             yield Stack("tumor", patient, SEQUENCES[sequence], images, truth)
@@ -132,10 +132,10 @@ def dice(predictions: list[Prediction], truth: np.ndarray) -> float:
     return float(2 * (outlined & truth).sum() / (outlined.sum() + truth.sum()))
 
 
-# --- rules: of the tumor probability of each slice, the outlined share of each, and how many neighbours are asked for
+# --- rules: of the tumor probability of each slice, the outlined share of each, and how many neighbors are asked for
 
 
-def best_neighbours(tumor: np.ndarray, count: int) -> float:
+def best_neighbors(tumor: np.ndarray, count: int) -> float:
     return float(tumor[most_suspicious(tumor, count)].mean())
 
 
@@ -148,9 +148,9 @@ RULES: dict[str, tuple[Rule, float]] = {  # with the level from which on a volum
     "highest slice": (lambda tumor, areas, count: float(tumor.max()), 0.5),
     "mean of the 3 highest": (lambda tumor, areas, count: top(tumor, 3), 0.5),
     "mean of the 5 highest": (lambda tumor, areas, count: top(tumor, 5), 0.5),
-    "mean of the 2 best neighbors": (lambda tumor, areas, count: best_neighbours(tumor, 2), 0.5),
-    CHOSEN: (lambda tumor, areas, count: best_neighbours(tumor, count), 0.5),
-    "mean of the 5 best neighbors": (lambda tumor, areas, count: best_neighbours(tumor, max(5, count)), 0.5),
+    "mean of the 2 best neighbors": (lambda tumor, areas, count: best_neighbors(tumor, 2), 0.5),
+    CHOSEN: (lambda tumor, areas, count: best_neighbors(tumor, count), 0.5),
+    "mean of the 5 best neighbors": (lambda tumor, areas, count: best_neighbors(tumor, max(5, count)), 0.5),
     "noisy or": (lambda tumor, areas, count: float(1.0 - np.prod(1.0 - tumor)), 0.5),
     "mean of all slices": (lambda tumor, areas, count: float(tumor.mean()), 0.5),
     "share of slices called tumor": (lambda tumor, areas, count: float((tumor >= 0.5).mean()), 0.2),
@@ -160,7 +160,7 @@ RULES: dict[str, tuple[Rule, float]] = {  # with the level from which on a volum
 
 def score(rule: Rule, asked: Asked) -> float:
     """0 where no slice was answered."""
-    count = neighbours(Series(asked.study.start, asked.study.stop, asked.stack.spacing))
+    count = neighbors(Series(asked.study.start, asked.study.stop, asked.stack.spacing))
     return rule(asked.tumor, asked.areas, count) if len(asked.tumor) else 0.0
 
 

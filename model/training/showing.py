@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from model.explanation import OUTLINE
 from model.labels import DISPLAY, LABELS
-from model.preprocessing import find_box, preprocess, to_grey, window
+from model.preprocessing import find_box, preprocess, to_gray, window
 from model.reading import read
 
 COLUMN = 1.7  # inches of a picture in a montage
@@ -47,8 +47,8 @@ def montage(pictures: Sequence, titles: Sequence[str] = (), columns: int = 6) ->
 
 def twin(content: bytes) -> bytes:
     """The same slice as other collections hold it: mirrored, re-windowed, smaller, with a frame, as a JPEG of its own."""
-    grey = to_grey(read(content)[0])[:, ::-1]
-    image = Image.fromarray((0.7 * 255 * grey / grey.max()).astype(np.uint8))
+    gray = to_gray(read(content)[0])[:, ::-1]
+    image = Image.fromarray((0.7 * 255 * gray / gray.max()).astype(np.uint8))
     image = image.resize([round(0.7 * side) for side in image.size], Image.BILINEAR)
     framed = Image.new("L", (image.width + 40, image.height + 20))
     framed.paste(image, (25, 5))
@@ -75,13 +75,13 @@ def small_tree(data: Path, samples: Iterable[Path], seed: int = 0) -> Path:
 
 def steps(pixels: np.ndarray, size: int) -> dict[str, np.ndarray]:
     """A slice after each step of `preprocessing.preprocess`, by the step's name; the last is what the network sees."""
-    grey = to_grey(pixels)
-    x0, y0, x1, y1 = find_box(grey)
-    boxed = Image.fromarray((255 * window(grey)).astype(np.uint8)).convert("RGB")
+    gray = to_gray(pixels)
+    x0, y0, x1, y1 = find_box(gray)
+    boxed = Image.fromarray((255 * window(gray)).astype(np.uint8)).convert("RGB")
     ImageDraw.Draw(boxed).rectangle((x0, y0, x1 - 1, y1 - 1), outline=OUTLINE, width=max(1, boxed.width // 128))
-    cropped = grey[y0:y1, x0:x1]
+    cropped = gray[y0:y1, x0:x1]
     return {
-        f"grey, {grey.shape[1]} x {grey.shape[0]}": grey,
+        f"gray, {gray.shape[1]} x {gray.shape[0]}": gray,
         "margins found": np.asarray(boxed),
         "cropped": cropped,
         "windowed": window(cropped),
@@ -97,7 +97,7 @@ def history(rows: Sequence[dict]) -> Figure:
         axes.plot(epochs, [row[key] for row in rows], "o-", markersize=3, label=key)
     for number, row in enumerate(rows, start=1):
         if row["epoch"] == 1:
-            axes.axvline(number - 0.5, color="grey", linewidth=0.7)
+            axes.axvline(number - 0.5, color="gray", linewidth=0.7)
             axes.annotate(row["stage"], (number - 0.4, axes.get_ylim()[1]), fontsize=8, va="top")
     axes.set(xlabel="epoch", ylabel="loss")
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -142,7 +142,7 @@ def calibration(report: dict, picture: Path) -> Figure:
         return _drawn(picture)
     figure, axes = pyplot.subplots(figsize=(4.6, 3.8), layout="constrained")
     _, confidence, accuracy = zip(*report["calibration_bins"], strict=True)
-    axes.plot([0, 1], [0, 1], "--", color="grey")
+    axes.plot([0, 1], [0, 1], "--", color="gray")
     axes.plot(confidence, accuracy, "o-")
     axes.set(xlabel="confidence", ylabel="accuracy", title=f"ECE {report['calibration_error']['value']:.3f}")
     pyplot.close(figure)

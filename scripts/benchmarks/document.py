@@ -176,7 +176,7 @@ def plots(report: dict, folder: Path) -> None:
         figure, axes = pyplot.subplots(figsize=(5.5, 3.6), layout="constrained")
         axes.plot(places, values, "o-")
         if name != "clients":
-            axes.plot(places, [values[0] * place / places[0] for place in places], "--", color="grey", label="linear")
+            axes.plot(places, [values[0] * place / places[0] for place in places], "--", color="gray", label="linear")
             axes.set(xscale="log", yscale="log")
             axes.legend()
         axes.set(title=title, xlabel=x, ylabel=y, ylim=(0, None) if name == "clients" else None)

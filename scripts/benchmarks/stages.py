@@ -18,7 +18,7 @@ STAGES = (  # (stage, module, function)
     ("crop", "model.preprocessing", "find_box"),
     ("window", "model.preprocessing", "window"),
     ("resize", "model.preprocessing", "_square_resize"),
-    ("grey", "model.preprocessing", "to_grey"),
+    ("gray", "model.preprocessing", "to_gray"),
     ("gate", "model.gate", "look"),
     ("mask", "model.explanation", "tumor_mask"),
     ("mask", "model.explanation", "draw_outline"),

@@ -90,7 +90,7 @@ def test_layers_can_be_switched_for_any_class(open_page):
     page.get_by_label("Outline of the tumor").uncheck()
     plain = shown(page)
     assert (outlined != plain).any()
-    assert (plain[..., 0] == plain[..., 2]).all()  # grey
+    assert (plain[..., 0] == plain[..., 2]).all()  # gray
     pictures = {}
     for name in DISPLAY.values():
         page.get_by_role("radio", name=name).check(force=True)

@@ -1,4 +1,4 @@
-"""Files are chosen, dropped, pasted, looked at and taken out again; sending and work can be watched and cancelled."""
+"""Files are chosen, dropped, pasted, looked at and taken out again; sending and work can be watched and canceled."""
 
 import base64
 import io
