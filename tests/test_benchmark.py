@@ -184,6 +184,7 @@ def test_what_is_no_answer_is_an_error(path, status):
         server.shutdown()
 
 
+@pytest.mark.alone
 def test_stages_are_all_there_and_everything_is_as_before(classifier):
     from model import gate, preprocessing
 
@@ -208,6 +209,7 @@ def test_stages_are_all_there_and_everything_is_as_before(classifier):
     assert 0 < stages.overhead(times) < 0.5
 
 
+@pytest.mark.alone
 def test_cheap_targets_are_met_as_ratios():
     """Side by side on whatever machine this is, never as times; what else the machine does may spoil a try, not three."""
     for _ in range(TRIES):

@@ -49,6 +49,7 @@ def test_first_page_is_light(chromium, server, viewport):
     context.close()
 
 
+@pytest.mark.alone
 def test_first_paint_comes_soon(open_page, server):
     plain = first_paint(open_page, f"{server}/static/logo.svg")
     assert first_paint(open_page, f"{server}/") < plain + FIRST_PAINT
