@@ -14,7 +14,7 @@ import numpy as np
 from scripts.benchmarks.clients import LINES
 
 STAGES = (  # (stage, module, function)
-    ("decode", "model.reading", "read"),
+    ("decode", "model.reading", "read_within"),
     ("crop", "model.preprocessing", "find_box"),
     ("window", "model.preprocessing", "window"),
     ("resize", "model.preprocessing", "_square_resize"),
