@@ -17,7 +17,7 @@ from waitress.parser import HTTPRequestParser
 DRAIN_LIMIT = 2**30  # bytes of an oversize body that are read and dropped, so that the client hears why; then it is cut
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's mallopt
 ARENAS = 2
-MAPPED = 2**20  # bytes from which a piece of memory is given back to the system as soon as it is free
+MAPPED = 2**17  # bytes from which a piece of memory is given back to the system as soon as it is free: a slice has more
 NEVER = 2**62  # answers carry the picture; waitress would put large ones into temporary files
 
 
