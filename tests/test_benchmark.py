@@ -11,7 +11,7 @@ from PIL import Image
 
 from model.reading import read
 from scripts import benchmark
-from scripts.benchmarks import clients, document, network, serving, stages
+from scripts.benchmarks import bounds, clients, document, network, serving, stages
 from scripts.benchmarks.targets import Target, steepest, table, targets
 
 SUMMARY = {"p50_ms": 40.0, "p90_ms": 50.0, "p99_ms": 60.0, "per_second": 25.0, "requests": 48, "errors": 0}
@@ -100,6 +100,18 @@ def test_steepest_place_of_a_curve(curve, worst):
 
 def test_memory_slope_is_of_the_settled_part():
     assert serving.slope([(0, 50), (100, 150), (200, 150.2), (300, 150.4)]) == pytest.approx(2.0)
+
+
+def test_what_is_left_to_gain_is_what_busy_cores_and_inference_alone_would_give():
+    """One client waits 40 ms: 20 on both cores, 20 on one of them, which leaves 30 ms of both: 33.3 a second."""
+    assert bounds.most_per_second(40.0, 20.0, cores=2) == pytest.approx(1000 / 30)
+    assert bounds.most_per_second(40.0, 41.0, cores=2) == pytest.approx(1000 / 41)
+    measured = report()
+    measured["network"]["engines"]["openvino-bf16"]["ms"] = 20.0
+    load, bulk = bounds.told(measured)
+    assert "would get 33.3 answers a second, 1.33 times one client's; they get 1.28 times as many." in load
+    assert "2.00 times as fast as one after the other if" in bulk and "they come 1.60 times as fast." in bulk
+    assert bounds.told({"engine": "openvino", "bulk": measured["bulk"]}) == []
 
 
 @pytest.mark.parametrize("parts", [[], ["workers", "bulk", "curves"], ["load", "ways", "network", "stages"]])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.benchmarks import stages
+from scripts.benchmarks import bounds, stages
 from scripts.benchmarks.targets import table, targets
 
 HEAD = """# Performance
@@ -19,6 +19,10 @@ more: it crops, windows, looks whether this is a brain MRI slice, outlines the t
 as its script asks it; where no script runs, the whole page is made by the server, with five pictures. Its batch of 64 is one
 ZIP. Memory is the most there was with 1, 2 and 8 clients, and, after the bar, with the batch."""
 
+TRIED = """What is missed of these targets waits for a faster network: fewer bits, where they give the same answers, a smaller
+input, or fewer channels. Tried, and left, because each gained little and took memory or time at the start: a second compiled
+network with one thread for each inference, weights of half precision in the graph, imports beside the compilation."""
+
 
 def markdown(report: dict) -> str:
     """The whole document."""
@@ -31,6 +35,8 @@ def markdown(report: dict) -> str:
         parts += ["## Where a page's time goes\n", _stages(report) + "\n"]
     if "load" in report:
         parts += ["## Many clients\n", _load(report) + "\n"]
+    if sentences := bounds.told(report):
+        parts += ["## How much is left to gain\n", "\n\n".join([*sentences, TRIED]) + "\n"]
     if "curves" in report:
         parts += ["## How cost grows\n", _curves() + "\n"]
     return "\n".join(parts)
