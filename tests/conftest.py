@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from app import create_app
 from fakes import FakeClassifier
+from spheres import outlining as outlined_by
 from turns import turn
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,12 @@ def pytest_runtest_protocol(item):
 @pytest.fixture
 def fake() -> FakeClassifier:
     return FakeClassifier()
+
+
+@pytest.fixture
+def outlining(fake):
+    fake.answer = outlined_by("pituitary").answer
+    return fake
 
 
 @pytest.fixture
@@ -56,3 +63,19 @@ def script(monkeypatch, fake):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module.Classifier, "load", lambda path: fake)
     return module
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory):
+    """The folder of training data that trees.py makes."""
+    from trees import write_tree
+
+    return write_tree(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def manifest(tree):
+    """Its items."""
+    from model.training.dataset import build_manifest
+
+    return build_manifest(tree)

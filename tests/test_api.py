@@ -7,24 +7,12 @@ import re
 import zipfile
 from base64 import b64decode
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from app import create_app
 from fakes import TIMINGS, ok, pages, picture, refused
 from format_samples import dicom
-from model.explanation import render
-from model.labels import LABELS
-from model.overlay import OPACITY, overlay
-from model.reading import read
-from model.records import COLUMNS
-from uploads import API, BAD_UPLOADS, MASK, NONE_READABLE, OVERLAY, PNG, TEXT, send
-
-
-def error_of(response) -> tuple[int, str, str]:
-    error = response.get_json()["error"]
-    return response.status_code, error["code"], error["message"]
+from uploads import API, BAD_UPLOADS, CSV, MASK, NONE_READABLE, OVERLAY, PNG, TEXT, error_of, send
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
@@ -185,172 +173,6 @@ def test_model_endpoint_gives_its_facts(client, fake):
 def test_healthz(client):
     response = client.get("/healthz")
     assert (response.status_code, response.get_json()) == (200, {"status": "ok", "model": "fake-1"})
-
-
-# --- CSV
-
-
-CSV = {"Accept": "text/csv"}
-
-
-def test_csv_has_a_row_for_every_record(client, fake):
-    fake.answer = [ok("glioma", tumor=True), refused("This looks like a photograph.")]
-    response = send(client, API, ("one.png", PNG), ("letter.txt", TEXT), ("two.png", PNG), headers=CSV)
-    assert response.status_code == 200
-    assert response.content_type == "text/csv; charset=utf-8; header=present"
-    rows = list(csv.DictReader(io.StringIO(response.text)))
-    assert tuple(rows[0]) == COLUMNS
-    assert [(r["file"], r["status"], r["label"]) for r in rows] == [
-        ("one.png", "ok", "glioma"),
-        ("letter.txt", "error", ""),
-        ("two.png", "refused", ""),
-    ]
-    assert [rows[0][c] for c in ("glioma", "area_px", "x0", "y0", "x1", "y1")] == ["0.91", "20", "3", "2", "8", "6"]
-    assert rows[1]["reason"].startswith("Expected PNG")
-    assert rows[2]["reason"] == "This looks like a photograph."
-
-
-def test_csv_of_one_record_has_its_header_too(client):
-    assert [line.split(",")[0] for line in send(client, API, ("a.png", PNG), headers=CSV).text.splitlines()] == [
-        "file",
-        "a.png",
-    ]
-
-
-def test_errors_are_json_even_when_csv_is_asked_for(client):
-    response = send(client, API, ("a.txt", TEXT), headers=CSV)
-    assert error_of(response)[:2] == (415, "unsupported_format")
-
-
-@pytest.mark.parametrize(
-    ("accept", "kind"),
-    [
-        (None, "application/json"),
-        ("", "application/json"),
-        ("*/*", "application/json"),
-        ("application/json", "application/json"),
-        ("text/html, application/json;q=0.9, */*;q=0.8", "application/json"),
-        ("text/csv", "text/csv"),
-        ("text/*", "text/csv"),
-        ("application/json;q=0.5, text/csv", "text/csv"),
-    ],
-)
-def test_accept_chooses(client, accept, kind):
-    headers = {} if accept is None else {"Accept": accept}
-    response = send(client, API, ("a.png", PNG), headers=headers)
-    assert (response.status_code, response.mimetype) == (200, kind)
-
-
-@pytest.mark.parametrize(
-    ("url", "accept", "offered"),
-    [
-        (API, "image/png", "application/json or text/csv"),
-        (API, "text/csv;q=0", "application/json or text/csv"),
-        (OVERLAY, "application/json", "image/png"),
-        (MASK, "text/csv", "image/png"),
-    ],
-)
-def test_what_is_not_offered_is_refused_before_the_model_is_asked(client, fake, url, accept, offered):
-    response = send(client, url, ("a.png", PNG), headers={"Accept": accept})
-    assert error_of(response) == (406, "not_acceptable", f"Expected Accept: {offered}. Received: {accept}.")
-    assert fake.calls == []
-
-
-# --- pictures
-
-
-def drawn(response) -> np.ndarray:
-    assert (response.status_code, response.content_type) == (200, "image/png"), response.text
-    return np.asarray(Image.open(io.BytesIO(response.data)))
-
-
-def test_overlay_is_that_of_the_answer(client, fake):
-    fake.answer = ok("meningioma", tumor=True)
-    response = send(client, OVERLAY, ("a.png", PNG))
-    (slice_,) = read(PNG)
-    assert response.data == overlay(slice_, fake.answer(slice_), "meningioma", True, True, OPACITY)
-    assert drawn(response).shape == (12, 16, 3)
-
-
-@pytest.mark.parametrize(
-    ("query", "options"),
-    [
-        ("label=glioma", {"label": "glioma"}),
-        ("label=pituitary&outline=false", {"label": "pituitary", "outline": False}),
-        ("evidence=False", {"evidence": False}),
-        ("opacity=0.25", {"opacity": 0.25}),
-        ("opacity=1&label=notumor&outline=true&evidence=true&slice=0", {"opacity": 1, "label": "notumor"}),
-    ],
-)
-def test_parameters_of_the_overlay(client, fake, query, options):
-    fake.answer = ok("glioma", tumor=True)
-    (slice_,) = read(PNG)
-    expected = overlay(slice_, fake.answer(slice_), **options)
-    assert send(client, f"{OVERLAY}?{query}", ("a.png", PNG)).data == expected
-    assert (expected == overlay(slice_, fake.answer(slice_))) == (query == "label=glioma")
-
-
-def test_parameters_may_also_stand_in_the_form(client, fake):
-    fake.answer = ok("glioma", tumor=True)
-    data = {"file": (io.BytesIO(PNG), "a.png"), "evidence": "false", "outline": "false"}
-    assert client.post(OVERLAY, data=data).data == render(read(PNG)[0])
-
-
-def test_slice_chooses_and_only_that_one_is_analyzed(client, fake):
-    response = send(client, f"{OVERLAY}?slice=2&evidence=false", ("a.tif", pages(3)))
-    assert response.data == render(read(pages(3))[2])
-    ((asked,),) = fake.calls
-    np.testing.assert_array_equal(asked, read(pages(3))[2])
-
-
-def test_mask_has_one_bit_and_the_inputs_size(client, fake):
-    fake.answer = ok("glioma", tumor=True)
-    response = send(client, MASK, ("a.png", PNG))
-    assert Image.open(io.BytesIO(response.data)).mode == "1"
-    expected = np.zeros((12, 16), bool)
-    expected[2:6, 3:8] = True
-    np.testing.assert_array_equal(drawn(response), expected)
-
-
-def test_mask_of_no_tumor_is_black(client):
-    mask = drawn(send(client, MASK, ("a.png", PNG)))
-    assert mask.shape == (12, 16) and not mask.any()
-
-
-@pytest.mark.parametrize("url", [OVERLAY, MASK, f"{OVERLAY}?evidence=false&outline=false"])
-def test_a_refused_image_has_no_picture(client, fake, url):
-    fake.answer = refused("This looks like a photograph.")
-    assert error_of(send(client, url, ("a.png", PNG))) == (422, "refused", "This looks like a photograph.")
-
-
-@pytest.mark.parametrize("url", [OVERLAY, MASK])
-@pytest.mark.parametrize(("files", "status", "code", "message"), [p for p in BAD_UPLOADS if p.id != "several, none readable"])
-def test_pictures_answer_a_bad_upload_alike(client, fake, url, files, status, code, message):
-    if len(files) == 2:
-        status, code, message = 400, "one_file", "Expected one file. Received: 2."
-    assert error_of(send(client, url, *files)) == (status, code, message)
-    assert fake.calls == []
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        (f"{OVERLAY}?label=edema", f"label: expected one of {', '.join(LABELS)}. Received: 'edema'."),
-        (f"{OVERLAY}?label=", f"label: expected one of {', '.join(LABELS)}. Received: ''."),
-        (f"{OVERLAY}?outline=yes", "outline: expected true or false. Received: 'yes'."),
-        (f"{OVERLAY}?evidence=1", "evidence: expected true or false. Received: '1'."),
-        (f"{OVERLAY}?opacity=2", "opacity: expected a number, 0 to 1. Received: '2'."),
-        (f"{OVERLAY}?opacity=nan", "opacity: expected a number, 0 to 1. Received: 'nan'."),
-        (f"{OVERLAY}?opacity=thick", "opacity: expected a number, 0 to 1. Received: 'thick'."),
-        (f"{OVERLAY}?slice=-1", "slice: expected a whole number, 0 or more. Received: '-1'."),
-        (f"{MASK}?slice=1.5", "slice: expected a whole number, 0 or more. Received: '1.5'."),
-        (f"{MASK}?slice=%D9%A1", "slice: expected a whole number, 0 or more. Received: '\u0661'."),
-        (f"{MASK}?slice=1", "slice: expected a whole number, 0 to 0. Received: 1."),
-    ],
-)
-def test_bad_parameters(client, fake, url, message):
-    assert error_of(send(client, url, ("a.png", PNG))) == (400, "bad_parameter", message)
-    assert fake.calls == []
 
 
 # --- limits

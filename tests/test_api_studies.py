@@ -13,8 +13,7 @@ import format_samples as samples
 import spheres
 from fakes import pages, refused
 from model.classifier import BATCH
-from test_api import CSV, error_of
-from uploads import API, MASK, PNG, TEXT, send
+from uploads import API, CSV, MASK, PNG, TEXT, error_of, send
 from web.analysis import analyze
 
 VOLUME = samples.nifti()  # of eight slices

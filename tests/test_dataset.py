@@ -1,11 +1,7 @@
 """The manifest of a small tree, what it says of the leak, and how it is kept."""
 
-import csv
 import hashlib
-import io
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,105 +10,14 @@ import pytest
 from PIL import Image
 
 from model.training.dataset import (
-    Item,
     assign,
     build_manifest,
     find_items,
     leak_figures,
-    load_arrays,
-    load_manifest,
-    save_manifest,
 )
-from synthetic import smooth_head
+from trees import LGG_A, LGG_B, TRAINING, by_name, item, paths, put, slice_of
 
 ROOT = Path(__file__).parents[1]
-SIDE = 80
-BRAIN = (8, 4, 72, 76)
-
-
-def slice_of(seed, side=SIDE, box=BRAIN):
-    return smooth_head(seed, side, box)
-
-
-def encoded(pixels, format="PNG"):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format)
-    return buffer.getvalue()
-
-
-def put(root, path, content):
-    """Write bytes, or pixels in the format of the name."""
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if not isinstance(content, bytes):
-        content = encoded(content, {".jpg": "JPEG", ".png": "PNG"}[file.suffix])
-    file.write_bytes(content)
-    return content
-
-
-def tumor(x0=30, y0=30, x1=50, y1=45, side=SIDE):
-    mask = np.zeros((side, side), bool)
-    mask[y0:y1, x0:x1] = True
-    return mask
-
-
-TRAINING, TESTING = "brain_tumor_mri/Training", "brain_tumor_mri/Testing"
-LGG_A, LGG_B = "TCGA_CS_4941", "TCGA_DU_5851"
-
-
-def write_tree(root):
-    """Every source in small: 18 images, one of them unreadable, three twins of Testing images outside it."""
-    put(root, f"{TRAINING}/glioma/Tr-gl_0.jpg", slice_of(0))
-    put(root, f"{TRAINING}/glioma/Tr-gl_1.png", slice_of(1))
-    put(root, f"{TRAINING}/meningioma/Tr-me_0.jpg", encoded(slice_of(2), "PNG"))  # a PNG, whatever its name
-    put(root, f"{TRAINING}/notumor/Tr-no_0.jpg", b"not an image at all")
-    put(root, f"{TRAINING}/notumor/Tr-no_1.jpg", slice_of(3))
-    put(root, f"{TRAINING}/notumor/notes.txt", b"not listed")
-    put(root, f"{TRAINING}/pituitary/Tr-pi_0.jpg", slice_of(4))
-    put(root, f"{TESTING}/glioma/Te-gl_0.jpg", slice_of(1)[:, ::-1])  # of Tr-gl_1
-    put(root, f"{TESTING}/glioma/Te-gl_1.jpg", slice_of(5))
-    put(root, f"{TESTING}/notumor/Te-no_0.jpg", np.pad((slice_of(3) * 0.8).astype(np.uint8), 10))  # of Tr-no_1
-    put(root, f"{TESTING}/notumor/Te-no_1.jpg", slice_of(6))
-    put(root, "tumor_masks/Training/glioma/Tr-gl_0.png", tumor())
-    put(root, "br35h_tumor/y0.jpg", slice_of(7))
-    put(root, "br35h_tumor/y1.jpg", slice_of(6))  # of Te-no_1
-    put(root, "healthy_t1/h0.jpg", slice_of(8))
-    put(root, "healthy_t1/h1.jpg", slice_of(8)[:, ::-1])
-    put(root, f"tcga_lgg/images/{LGG_A}_19960909_11_flair.jpg", slice_of(9))
-    put(root, f"tcga_lgg/images/{LGG_A}_19960909_11_t1post.jpg", slice_of(10))
-    put(root, f"tcga_lgg/images/{LGG_B}_19950428_1_flair.jpg", slice_of(11))
-    put(root, f"tcga_lgg/images/{LGG_B}_19950428_2_flair.jpg", slice_of(12, box=(30, 30, 50, 50)))
-    put(root, f"tcga_lgg/masks/{LGG_A}_19960909_11.png", tumor())
-    put(root, f"tcga_lgg/masks/{LGG_B}_19950428_1.png", tumor(0, 0, 0, 0))
-    put(root, f"tcga_lgg/masks/{LGG_B}_19950428_2.png", tumor(0, 0, 0, 0))
-    return root
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    return write_tree(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def manifest(tree):
-    return build_manifest(tree)
-
-
-def by_name(items):
-    return {Path(item.path).name: item for item in items}
-
-
-def item(number, *, split="Training", label="glioma", source="kaggle", group=None, **changes):
-    """An item of a manifest that need not exist."""
-    name = f"{source}/{split}/{number}.png"
-    group = number if group is None else group
-    return Item(name, source, split, label, 64, 64, hashlib.sha256(name.encode()).hexdigest(), group, **changes)
-
-
-def paths(items):
-    return {i.path for i in items}
-
-
 # manifest
 
 
@@ -313,101 +218,3 @@ def test_the_tree_is_split(manifest):
         f"{LGG_A}_19960909_11_t1post.jpg",
         f"{LGG_B}_19950428_1_flair.jpg",
     }
-
-
-# file
-
-
-def test_a_manifest_comes_back_as_it_was(manifest, tmp_path):
-    odd = item(1, label="", error='it said "no",\nand stopped', patient="ß", testing_twin=True)
-    save_manifest([*manifest, odd], tmp_path / "m.csv")
-    assert load_manifest(tmp_path / "m.csv") == [*manifest, odd]
-
-
-def test_the_columns_of_a_manifest(manifest, tmp_path):
-    save_manifest(manifest, tmp_path / "m.csv")
-    with (tmp_path / "m.csv").open(newline="") as file:
-        header, *rows = csv.reader(file)
-    assert ",".join(header) == "path,source,split,label,width,height,sha256,group,patient,testing_twin,mask,error"
-    assert len(rows) == 18
-
-
-@pytest.mark.parametrize(
-    ("content", "received"), [("a,b\n1,2\n", "['a', 'b']"), ("", "None"), ("path,source\n", "['path', 'source']")]
-)
-def test_another_csv_is_refused(tmp_path, content, received):
-    path = tmp_path / "other.csv"
-    path.write_text(content)
-    message = re.escape(f"{path} is not a manifest of scripts/prepare_data.py. Received columns: {received}")
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        load_manifest(path)
-
-
-# arrays
-
-
-def test_arrays_of_images_and_masks(tree, manifest):
-    named = by_name(manifest)
-    items = [named[n] for n in ("Tr-gl_0.jpg", "Tr-gl_1.png", "h0.jpg", "y0.jpg", f"{LGG_B}_19950428_1_flair.jpg")]
-    images, masks, known = load_arrays(tree, items, 36)
-    assert images.shape == masks.shape == (5, 36, 36)
-    assert images.dtype == masks.dtype == np.uint8
-    assert known.tolist() == [True, False, True, False, True]
-    assert [int(m.max()) for m in masks] == [255, 0, 0, 0, 0]
-    x0, y0, x1, y1 = (round(v * 36 / 72) for v in (30 - 4, 30 - 4, 50 - 4, 45 - 4))  # the box's square starts at 4, 4
-    expected = np.zeros((36, 36), bool)
-    expected[y0:y1, x0:x1] = True
-    received = masks[0] > 127
-    assert (received & expected).sum() / (received | expected).sum() > 0.8
-    assert images.max() > 200
-
-
-# A mask of another size is dropped, but counts as known and empty, a tumor's slice included.
-def test_a_mask_of_another_size_is_not_an_empty_one(tmp_path):
-    put(tmp_path, "a.png", slice_of(0))
-    put(tmp_path, "mask.png", tumor(side=60))
-    _, masks, known = load_arrays(tmp_path, [Item("a.png", "kaggle", "Training", "glioma", mask="mask.png")], 36, workers=1)
-    assert masks.any() or not known[0]
-
-
-# scripts/prepare_data.py
-
-PRINTED = """\
-br35h_tumor  Extra     tumor           2
-healthy_t1   Extra     notumor         2
-kaggle       Testing   glioma          2
-kaggle       Testing   notumor         2
-kaggle       Training  glioma          2
-kaggle       Training  meningioma      1
-kaggle       Training  notumor         2
-kaggle       Training  pituitary       1
-tcga_lgg     Extra     -               1
-tcga_lgg     Extra     glioma          2
-tcga_lgg     Extra     notumor         1
-unreadable: brain_tumor_mri/Training/notumor/Tr-no_0.jpg: Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP. \
-Received: 19 bytes of something else.
-unreadable files: 1
-Testing images with a twin in Training: 2 of 4
-Training images with a twin in Testing, to purge: 2 of 5
-images of other sources with a twin in Testing, to purge: 1
-"""
-
-
-def prepare_data(*args, cwd):
-    command = [sys.executable, str(ROOT / "scripts/prepare_data.py"), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
-
-
-def test_prepare_data_prints_the_figures_and_writes_the_manifest(tree, manifest, tmp_path):
-    done = prepare_data("--data", tree, "--out", "new/m.csv", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == PRINTED
-    assert load_manifest(tmp_path / "new/m.csv") == manifest
-
-
-def test_prepare_data_refuses_a_folder_without_the_data(tmp_path):
-    done = prepare_data("--data", tmp_path, "--out", "m.csv", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Expected Training/ and Testing/ (one folder per class), or brain_tumor_mri/ holding them, in" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "m.csv").exists()

@@ -18,8 +18,7 @@ import spheres
 from app import create_app
 from fakes import refused
 from format_samples import VOLUME, dicom, series, zipped
-from test_api import error_of
-from uploads import API, CUT_PNG, MASK, PNG, TEXT, send
+from uploads import API, CUT_PNG, MASK, PNG, TEXT, error_of, send
 from web import settings
 
 OUTLINED = spheres.sphere() > spheres.BRIGHT

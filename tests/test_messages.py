@@ -14,7 +14,7 @@ from format_samples import dicom, nifti, zipped
 from format_table import DOCUMENT, GRAY, SECTIONS, encode
 from model.formats import common, sniffing
 from model.reading import LIMITS, ReadError, read
-from test_reading_raster import chain, png_header
+from rasters import chain, png_header
 from uploads import send
 from web.messages import said
 

@@ -13,10 +13,10 @@ import pytest
 
 import format_samples
 import spheres
+from answers import nifti
 from app import create_app
 from fakes import ok, picture, refused
 from model.classifier import BATCH
-from test_pages import nifti
 from uploads import BAD_UPLOADS, PNG, TEXT, on_the_page, send
 from web.following import Stopped, follow
 from web.pages import LINES

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from model.training.dataset import assign, build_manifest
-from test_dataset import item, paths, put, slice_of
+from trees import item, paths, put, slice_of
 
 
 def many(count=600):

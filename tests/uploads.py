@@ -13,6 +13,7 @@ URLS = ["/", API, OVERLAY, MASK]  # all that take files
 PNG = picture()
 CUT_PNG = picture(size=(64, 64))[:600]
 TEXT = b"this is a letter"
+CSV = {"Accept": "text/csv"}
 
 NO_FILE = "No file was chosen. Expected an image in the form field “file”."
 NOTHING_CHOSEN = "No file was chosen. Please choose a file first, or try one of the samples."  # the same, to a person
@@ -74,6 +75,11 @@ NONE_READABLE = pytest.param(  # the page tells of each
 def on_the_page(message: str) -> str:
     """How the page says what the API says."""
     return NOTHING_CHOSEN if message == NO_FILE else message
+
+
+def error_of(response) -> tuple[int, str, str]:
+    error = response.get_json()["error"]
+    return response.status_code, error["code"], error["message"]
 
 
 def send(client, url, *files, **kwargs):

@@ -11,7 +11,7 @@ import pytest
 
 from servers import Server, running_server
 
-CHROMIUMS = ("chromium-headless-shell", "chromium")  # the first has no windows to keep: a page opens four times as fast
+CHROMIUMS = ("chromium-headless-shell", "chromium")  # the first has no windows to keep, so that pages open sooner
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
