@@ -1,20 +1,26 @@
 """Compressions of DICOM: which are read, that lossless is exact, what is said of the others."""
 
 import io
+import threading
+import time
+from contextlib import suppress
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.encaps import generate_frames
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
     MPEG2MPML,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
+    JPEGLSNearLossless,
 )
 
 import format_samples as samples
 from format_samples import encapsulated
-from model.formats import codecs, dicom_pixels, jpeg_lossless
+from model.formats import apart, codecs, dicom_pixels, jpeg_lossless
 from model.reading import ReadError, UnsupportedFormat, read
 
 GRAY = samples.volume(np.uint8, 255)[3]
@@ -142,3 +148,53 @@ def test_rle_is_what_pydicom_makes_of_it(name):
     data = samples.shipped(f"{name}.dcm")
     expected = pixel_array(io.BytesIO(data), decoding_plugin="pydicom")
     np.testing.assert_array_equal(np.stack(read(data)).reshape(expected.shape), expected)
+
+
+def jpeg_ls(change=lambda frame: frame) -> bytes:
+    """A near-lossless slice, its frame changed."""
+    ds = pydicom.dcmread(io.BytesIO(samples.near_lossless()))
+    return encapsulated(
+        JPEGLSNearLossless,
+        [change(next(generate_frames(ds.PixelData, number_of_frames=1)))],
+        samples.VOLUME[3].astype(np.uint16),
+    )
+
+
+def endless(frame: bytes) -> bytes:
+    """Two bytes in its scan, and CharLS is at work for ten seconds, in which no other thread is. Found by fuzzing."""
+    return frame[:301] + b"\xf6\xb3" + frame[301:-2]
+
+
+def test_jpeg_ls_that_would_never_come_to_an_end_is_given_up_and_the_next_is_read(monkeypatch):
+    whole = read(jpeg_ls())[0]
+    monkeypatch.setattr(apart, "PATIENCE", 0.5)
+    started = time.monotonic()
+    with pytest.raises(ReadError, match="Expected a whole DICOM file"):
+        read(jpeg_ls(endless))
+    assert 0.4 < time.monotonic() - started < 3
+    monkeypatch.undo()
+    assert (read(jpeg_ls())[0] == whole).all()
+
+
+def test_other_threads_work_while_jpeg_ls_is_decoded(monkeypatch):
+    monkeypatch.setattr(apart, "PATIENCE", 1.0)
+
+    def work():
+        with suppress(ReadError):
+            read(jpeg_ls(endless))
+
+    decoding = threading.Thread(target=work)
+    decoding.start()
+    turns = 0
+    while decoding.is_alive():
+        time.sleep(0.01)
+        turns += 1
+    assert turns > 10
+
+
+def test_jpeg_ls_that_is_damaged_is_refused_by_the_same_process(monkeypatch):
+    read(jpeg_ls())
+    process = codecs.JPEG_LS._process
+    with pytest.raises(ReadError, match="Expected a whole DICOM file"):
+        read(jpeg_ls(lambda frame: frame[:60]))
+    assert codecs.JPEG_LS._process is process and process.poll() is None

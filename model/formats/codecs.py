@@ -3,19 +3,28 @@
 `is_available`, `DECODER_DEPENDENCIES` and the functions' signature are those that pydicom asks of a plugin.
 """
 
+from importlib.util import find_spec
+
 import numpy as np
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID, JPEGLossless, JPEGLosslessSV1, RLELossless
+from pydicom.uid import UID, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
-from model.formats import jpeg_lossless
+from model.formats import apart, jpeg_lossless
 
 LABEL = "earlymed"
-FUNCTIONS = {RLELossless: "decode_rle", JPEGLossless: "decode_jpeg_lossless", JPEGLosslessSV1: "decode_jpeg_lossless"}
+FUNCTIONS = {
+    RLELossless: "decode_rle",
+    JPEGLossless: "decode_jpeg_lossless",
+    JPEGLosslessSV1: "decode_jpeg_lossless",
+    JPEGLSLossless: "decode_jpeg_ls",
+    JPEGLSNearLossless: "decode_jpeg_ls",
+}
 DECODER_DEPENDENCIES = dict.fromkeys(FUNCTIONS, ("numpy",))
+JPEG_LS = apart.Decoder()
 
 
 def is_available(uid: UID) -> bool:
-    return uid in FUNCTIONS
+    return FUNCTIONS.get(uid) != "decode_jpeg_ls" or find_spec("jpeg_ls") is not None
 
 
 def register() -> None:
@@ -32,6 +41,14 @@ def decode_jpeg_lossless(data: bytes, runner) -> bytes:
         raise ValueError("more bits than are allocated")
     runner.set_option("planar_configuration", 0)
     return values.astype(f"<u{runner.bits_allocated // 8}").tobytes()
+
+
+def decode_jpeg_ls(data: bytes, runner) -> bytes:
+    samples, facts = JPEG_LS.decode(data, runner.rows * runner.columns)
+    if facts["components"] > 1:
+        runner.set_option("planar_configuration", int(facts["interleave_mode"] == 0))
+    runner.set_option("bits_allocated", 8 if facts["bits_per_sample"] <= 8 else 16)
+    return samples
 
 
 def decode_rle(data: bytes, runner) -> bytes:

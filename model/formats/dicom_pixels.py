@@ -43,8 +43,8 @@ PLUGINS = {
     JPEGExtended12Bit: "pylibjpeg",
     JPEGLossless: codecs.LABEL,
     JPEGLosslessSV1: codecs.LABEL,
-    JPEGLSLossless: "pyjpegls",
-    JPEGLSNearLossless: "pyjpegls",
+    JPEGLSLossless: codecs.LABEL,
+    JPEGLSNearLossless: codecs.LABEL,
     **dict.fromkeys((JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL), "pylibjpeg"),
 }
 EXPECTED = "Expected a DICOM image of a compression that is read."
