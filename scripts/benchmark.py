@@ -30,7 +30,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
 SIDE = 512  # of the JPEG that is sent
 DOCS = ROOT / "docs"
-TITLES = {"openvino": "EarlyMed, float32", "openvino-bf16": "EarlyMed, bfloat16"}
+TITLES = {
+    "ncnn": "EarlyMed, float32 by ncnn",
+    "openvino": "EarlyMed, float32 by OpenVINO",
+    "openvino-bf16": "EarlyMed, bfloat16 by OpenVINO",
+}
 Times = Callable[[int], int]  # from the repeats of a whole run to those of this one
 
 
@@ -81,20 +85,23 @@ def sample() -> Image.Image:
 
 def facts() -> dict:
     """What was measured, where and when."""
-    from model import engines
-    from model.engines.openvino_engine import computes_bfloat16
+    import ncnn
+
+    from model.engines import ranking, verdicts
+    from model.engines.processor import computes_avx512
     from model.engines.quiet_openvino import openvino
 
     info = json.loads((ROOT / "model" / "model.json").read_text(encoding="utf-8"))
     return {
         "date": f"{datetime.date.today()}",
         "model": info["version"],
-        "engine": engines.fastest(engines.verdicts(info), computes_bfloat16()),
+        "engine": next(engine for engine in ranking(verdicts(info), computes_avx512()) if engine in network.engines()),
         "machine": {
             "processor": processor(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "python": platform.python_version(),
             "openvino": openvino.__version__.split("-")[0],
+            "ncnn": ncnn.__version__,
         },
     }
 
@@ -111,11 +118,13 @@ def processor() -> str:
 
 
 def quick(rounds: int = 16) -> dict:
-    """The cheap targets, of every engine that runs here."""
+    """The cheap targets, of the engine that answers here unasked, and of bfloat16 where there is that."""
+    known = facts()
+    engines = {engine: TITLES[engine] for engine in network.engines() if engine in (known["engine"], "openvino-bf16")}
     with tempfile.TemporaryDirectory() as folder:
-        chosen = ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()})
+        chosen = ways(Path(folder), engines)
         chosen.pop("peer", None)
-        return facts() | {"ways": serving.in_turn(chosen, picture(), rounds)}
+        return known | {"ways": serving.in_turn(chosen, picture(), rounds)}
 
 
 def measured(parts: list[str], effort: float = 1.0, keep: Path | None = None) -> dict:

@@ -1,7 +1,8 @@
 """Hold every engine that runs here against Keras in float32: the same classes, probabilities, outlines?
 
-Prints a table. --record keeps what came of it in the model's model.json: EARLYMED_ENGINE=auto takes the fastest engine that
-passed. Run it again for a new model.h5, over the whole Testing split.
+Prints a table. --record keeps what came of it in the model's model.json, beside what another processor's engines were found to
+be with the same weights: EARLYMED_ENGINE=auto takes the fastest engine that passed. Run it again for a new model.h5, over the
+whole Testing split.
 """
 
 import argparse
@@ -51,8 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
     if args.record:
         facts = args.model.with_name("model.json")
         info = json.loads(facts.read_text())
-        facts.write_text(json.dumps(info | {"engines": report}, indent=2) + "\n")
+        facts.write_text(json.dumps(info | {"engines": joined(report, info.get("engines", {}))}, indent=2) + "\n")
     return 0
+
+
+def joined(report: dict, before: dict) -> dict:
+    """A report with what was recorded before of the same weights, of engines that cannot run here."""
+    kept = before["engines"] if before.get("model") == report["model"] else {}
+    return report | {"engines": kept | report["engines"]}
 
 
 def measure(model: Path, cases: list) -> dict:

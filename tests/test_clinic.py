@@ -90,7 +90,7 @@ def test_what_serving_imports_is_in_the_serving_only_install(path, installed):
 
 def test_serving_only_install_brings_nothing_of_training(installed):
     assert installed & TRAINING == set()
-    assert {"flask", "openvino", "werkzeug"} <= installed
+    assert {"flask", "ncnn", "openvino", "werkzeug"} <= installed
 
 
 def test_full_install_is_the_serving_only_install_and_more():

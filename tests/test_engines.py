@@ -10,7 +10,8 @@ import pytest
 
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
-from model.engines import keras_engine, openvino_engine
+from model.engines import keras_engine, ncnn_engine, openvino_engine
+from model.engines.processor import computes_avx512
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
@@ -38,33 +39,49 @@ print(answer.status, answer.label)
 # --- which engine
 
 
-BOTH = {"openvino": True, "openvino-bf16": True}
+ALL = {"ncnn": True, "openvino": True, "openvino-bf16": True}
+AVX2, AVX512, BFLOAT16 = (False, False), (True, False), (True, True)  # AVX-512? bfloat16 too?
 
 
 @pytest.mark.parametrize(
-    ("engine", "passed", "native", "taken"),
+    ("engine", "passed", "instructions", "taken"),
     [
-        ("auto", BOTH, True, "openvino-bf16"),
-        ("auto", BOTH, False, "openvino"),
-        ("auto", {"openvino": True, "openvino-bf16": False}, True, "openvino"),
-        ("auto", {"openvino": True}, True, "openvino"),
-        ("auto", {}, True, "openvino"),
-        ("auto", None, True, "openvino"),
-        ("auto", {"openvino": False, "openvino-bf16": False}, True, "tensorflow"),
-        ("auto", {"openvino": False, "openvino-bf16": True}, False, "tensorflow"),
-        ("openvino", BOTH, True, "openvino"),
-        ("openvino-bf16", {}, True, "openvino-bf16"),
+        ("auto", ALL, BFLOAT16, "openvino-bf16"),
+        ("auto", ALL, AVX512, "openvino"),
+        ("auto", ALL, AVX2, "ncnn"),
+        ("auto", {"openvino": True, "openvino-bf16": False}, BFLOAT16, "openvino"),
+        ("auto", {"openvino": True}, AVX2, "openvino"),
+        ("auto", {}, BFLOAT16, "openvino"),
+        ("auto", {}, AVX2, "openvino"),
+        ("auto", None, AVX2, "openvino"),
+        ("auto", {"openvino": False, "ncnn": True}, AVX512, "ncnn"),
+        ("auto", {"openvino": False, "openvino-bf16": False}, BFLOAT16, "tensorflow"),
+        ("auto", {"openvino": False, "openvino-bf16": True}, AVX2, "tensorflow"),
+        ("openvino", ALL, BFLOAT16, "openvino"),
+        ("ncnn", {}, BFLOAT16, "ncnn"),
+        ("openvino-bf16", {}, BFLOAT16, "openvino-bf16"),
     ],
 )
-def test_engine_is_the_fastest_that_passed_for_the_processor(monkeypatch, caplog, engine, passed, native, taken):
+def test_engine_is_the_fastest_that_passed_for_the_processor(monkeypatch, caplog, engine, passed, instructions, taken):
     made = []
-    monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: native)
-    monkeypatch.setattr(openvino_engine, "load", lambda *args: made.append(args))
-    monkeypatch.setattr(keras_engine, "load", lambda *args: made.append((*args, "keras")))
+    monkeypatch.setattr(engines, "computes_avx512", lambda: instructions[0])
+    monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: instructions[1])
+    monkeypatch.setattr(
+        openvino_engine, "load", lambda *args: made.append(("openvino-bf16" if args[3] else "openvino", *args[:3]))
+    )
+    monkeypatch.setattr(ncnn_engine, "load", lambda *args: made.append(("ncnn", *args)))
+    monkeypatch.setattr(keras_engine, "load", lambda *args: made.append(("tensorflow", *args)))
     with caplog.at_level("INFO", "earlymed"):
         engines.load(DEFAULT_MODEL, SIZE, engine, 3, passed)
-    assert made == [(DEFAULT_MODEL, SIZE, 3, "keras" if taken == "tensorflow" else taken == "openvino-bf16")]
+    assert made == [(taken, DEFAULT_MODEL, SIZE, 3)]
     assert caplog.messages == [f"The network is run by {taken}."]
+
+
+def test_avx512_is_found_where_the_system_tells_of_it():
+    told = Path("/proc/cpuinfo")
+    if not told.is_file():
+        pytest.skip("this system does not tell what its processor computes")
+    assert computes_avx512() == ("avx512f" in told.read_text().split())
 
 
 def test_verdicts_are_those_on_these_weights():
@@ -97,7 +114,7 @@ def test_engine_and_threads_come_from_the_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"EARLYMED_ENGINE": "onnx"}, "expected one of auto, openvino, openvino-bf16, tensorflow. Received: 'onnx'."),
+        ({"EARLYMED_ENGINE": "onnx"}, "expected one of auto, ncnn, openvino, openvino-bf16, tensorflow. Received: 'onnx'."),
         ({"EARLYMED_THREADS": "two"}, "EARLYMED_THREADS: expected a whole number, 0 or more. Received: 'two'."),
         ({"EARLYMED_ENGINE": "openvino-bf16"}, "expected a processor that computes bfloat16. Received: another."),
     ],
@@ -113,9 +130,14 @@ def test_engine_that_cannot_run_is_told(monkeypatch, environment, message):
 @pytest.mark.parametrize(
     ("engine", "blocked", "message"),
     [
+        ("ncnn", ["ncnn"], "The engine ncnn: expected the package ncnn. Received: "),
         ("openvino", ["openvino"], "The engine openvino: expected the package openvino. Received: "),
         ("tensorflow", ["tensorflow", "keras"], "The engine tensorflow: expected tensorflow and keras. Received: "),
-        ("auto", ["openvino", "tensorflow", "keras"], "The engine tensorflow: expected tensorflow and keras. Received: "),
+        (
+            "auto",
+            ["ncnn", "openvino", "tensorflow", "keras"],
+            "The engine openvino: expected the package openvino. Received: ",
+        ),
     ],
 )
 def test_engine_whose_package_is_missing_is_told(engine, blocked, message):
@@ -125,10 +147,18 @@ def test_engine_whose_package_is_missing_is_told(engine, blocked, message):
     assert python(code, EARLYMED_ENGINE=engine).stdout.startswith(message)
 
 
-def test_tensorflow_answers_where_openvino_is_not_installed():
-    done = python("import sys; sys.modules['openvino'] = None" + ANSWER)
+@pytest.mark.parametrize("missing", ["ncnn", "openvino"])
+def test_one_engine_answers_where_the_other_is_not_installed(missing):
+    done = python(f"import sys; sys.modules[{missing!r}] = None" + ANSWER)
     assert done.stdout == "ok glioma\n"
-    (line,) = [line for line in done.stderr.splitlines() if "OpenVINO" in line]
+    assert "tensorflow" not in done.stderr.lower()
+
+
+def test_tensorflow_answers_where_neither_is_installed():
+    done = python("import sys; sys.modules.update(ncnn=None, openvino=None)" + ANSWER)
+    assert done.stdout == "ok glioma\n"
+    (line,) = [line for line in done.stderr.splitlines() if "TensorFlow" in line]
+    assert "The engine openvino: expected the package openvino. " in line
     assert line.endswith("TensorFlow answers, with a slower start and more memory.")
 
 
@@ -156,7 +186,8 @@ def test_start_imports_no_tensorflow_writes_nothing_and_calls_nobody(tmp_path):
     answer, report = python(WATCH + ANSWER + REPORT, **environment).stdout.splitlines()
     assert answer == "ok glioma"
     told = json.loads(report)
-    assert "openvino" in told["modules"]
+    assert ("openvino" in told["modules"]) == computes_avx512()  # which of the two answers; the other is left alone
+    assert ("ncnn" in told["modules"]) != computes_avx512()
     heavy = ("tensorflow", "keras", "openvino_telemetry", "sklearn", "matplotlib", "model.training")
     assert [name for name in told["modules"] if name.startswith(heavy)] == []
     assert [call for call in told["seen"] if "['uname', '-p']" not in call[1]] == []  # SciPy asks for the machine's name

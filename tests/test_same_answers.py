@@ -1,27 +1,29 @@
-"""OpenVINO gives Keras' answers, layer by layer, from several threads too; what it cannot translate is told."""
+"""OpenVINO and ncnn give Keras' answers, layer by layer, from several threads too."""
 
 import json
 import threading
+import time
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
-from model.engines import keras_engine, openvino_engine, openvino_graph
-from model.engines.network_file import OUTPUTS, read_network
+from model.engines import keras_engine, ncnn_engine, openvino_engine
+from model.engines.network_file import OUTPUTS
 from model.reading import read
 from model.training.export import save_half
 from model.training.network import build, with_gate
+from scripts.sameness import joined
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
 INFO = json.loads(DEFAULT_MODEL.with_name("model.json").read_text())
 VERDICTS = engines.verdicts(INFO)
+ENGINES = {"ncnn": ncnn_engine, "openvino": openvino_engine}
+of_each = pytest.mark.parametrize("engine", ENGINES)
 BFLOAT16 = openvino_engine.computes_bfloat16()
 needs_bfloat16 = pytest.mark.skipif(not BFLOAT16, reason="this processor does not compute bfloat16")
 
@@ -43,9 +45,10 @@ def answers():
     return answers
 
 
-def test_samples_get_the_answers_of_keras(answers):
+@of_each
+def test_samples_get_the_answers_of_keras(answers, engine):
     """Class, uncertainty, refusal and outline are the same, and probabilities to five digits."""
-    for ours, theirs in zip(answers("openvino"), answers("tensorflow"), strict=True):
+    for ours, theirs in zip(answers(engine), answers("tensorflow"), strict=True):
         assert (ours.status, ours.label, ours.uncertain) == (theirs.status, theirs.label, theirs.uncertain)
         assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
         assert ours.in_distribution == pytest.approx(theirs.in_distribution, abs=1e-5)
@@ -104,10 +107,11 @@ def images() -> np.ndarray:
     return np.random.default_rng(1).random((5, 64, 64, 3), np.float32)
 
 
-def test_every_output_of_a_trained_networks_layers_is_that_of_keras(network_file, images):
+@of_each
+def test_every_output_of_a_trained_networks_layers_is_that_of_keras(network_file, images, engine):
     """Also with channels that differ, and places of which none is like another."""
     expected = keras_engine.load(network_file, 64)(images)
-    received = openvino_engine.load(network_file, 64)(images)
+    received = ENGINES[engine].load(network_file, 64)(images)
     assert set(received) == OUTPUTS
     for name in OUTPUTS:
         assert received[name].dtype == np.float32
@@ -116,16 +120,18 @@ def test_every_output_of_a_trained_networks_layers_is_that_of_keras(network_file
         assert np.abs(received[name] - expected[name]).max() <= 2e-5 * np.abs(expected[name]).max(), name
 
 
-def test_one_slice_gets_the_same_answer_alone(network_file, images):
-    infer = openvino_engine.load(network_file, 64)
+@of_each
+def test_one_slice_gets_the_same_answer_alone(network_file, images, engine):
+    infer = ENGINES[engine].load(network_file, 64)
     together = infer(images)
     for i in range(len(images)):
         alone = infer(images[i : i + 1])
         assert all(np.array_equal(alone[name][0], together[name][i]) for name in OUTPUTS)
 
 
-def test_threads_do_not_mix_their_answers(network_file, images):
-    infer = openvino_engine.load(network_file, 64, threads=1)
+@of_each
+def test_threads_do_not_mix_their_answers(network_file, images, engine):
+    infer = ENGINES[engine].load(network_file, 64, threads=1)
     expected = [infer(images[i : i + 1])["gate"] for i in range(len(images))]
     wrong = []
 
@@ -143,62 +149,32 @@ def test_threads_do_not_mix_their_answers(network_file, images):
     assert not np.array_equal(expected[0], expected[1])
 
 
-def test_layers_with_other_arguments_are_translated_too(tmp_path):
-    """Strides, dilation, odd sides, no bias, no padding, sigmoid: what the network may come to use."""
-    keras.utils.set_random_seed(4)
-    inputs = keras.Input((11, 14, 3))
-    x = layers.Conv2D(6, (3, 2), strides=(2, 1), padding="same", use_bias=False, activation="sigmoid")(inputs)
-    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
-    x = layers.UpSampling2D((2, 3), interpolation="bilinear")(layers.Dropout(0.5)(x))
-    y = layers.Rescaling(0.5, offset=0.25)(layers.Conv2D(6, 3, dilation_rate=2, padding="same")(x))
-    x = layers.Softmax(axis=2)(layers.Concatenate(axis=1)([x, y]))
-    x = layers.Reshape((-1, 12))(x)
-    x = layers.Dense(3, activation="relu")(x)
-    network = keras.Model(inputs, {"a": layers.UnitNormalization()(x), "b": layers.GlobalAveragePooling2D()(y)})
-    network.save(tmp_path / "other.h5")
-    images = np.random.default_rng(2).random((2, 11, 14, 3), np.float32)
-    expected = network.predict_on_batch(images)
-    graph = graph_of(tmp_path / "other.h5")
-    request = openvino_engine.openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for received, wanted in zip(request([images]).values(), (expected["a"], expected["b"]), strict=True):
-        assert received.shape == wanted.shape
-        assert received == pytest.approx(wanted, abs=1e-5)
+@of_each
+@pytest.mark.alone
+def test_others_go_on_while_an_engine_works(engine):
+    """An inference does not keep Python's lock: uploads are received and answers are written meanwhile."""
+    infer = ENGINES[engine].load(DEFAULT_MODEL, INFO["input_size"], threads=1)
+    image = np.zeros((1, INFO["input_size"], INFO["input_size"], 3), np.float32)
+    infer(image)
+    ended, turns = threading.Event(), []
+
+    def go_on() -> None:
+        while not ended.wait(0.002):
+            turns.append(time.perf_counter())
+
+    other = threading.Thread(target=go_on)
+    other.start()
+    start = time.perf_counter()
+    infer(image)
+    end = time.perf_counter()
+    ended.set()
+    other.join()
+    assert sum(start < turn < end for turn in turns) > 5
 
 
-# --- what is not translated
-
-
-def graph_of(path: Path):
-    with h5py.File(path) as file:
-        return openvino_graph.build(read_network(file))
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        (layers.LayerNormalization(), "Expected layers of the kinds Conv2D, .* Received: LayerNormalization"),
-        (layers.Conv2D(4, 3, groups=2, name="c"), "c: expected groups=1. Received: 2"),
-        (layers.UpSampling2D(2, name="u"), "u: expected interpolation='bilinear'. Received: 'nearest'"),
-        (layers.Dense(4, activation="gelu", name="d"), "d: expected one of linear, relu, sigmoid .* Received: 'gelu'"),
-        (layers.MaxPooling2D(2, data_format="channels_first", name="p"), "p: expected data_format='channels_last'. "),
-    ],
-    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
-)
-def test_layer_that_is_not_translated_is_told(tmp_path, layer, message):
-    inputs = keras.Input((8, 8, 4))
-    keras.Model(inputs, layer(inputs)).save(tmp_path / "other.h5")
-    with pytest.raises(ValueError, match=message):
-        graph_of(tmp_path / "other.h5")
-
-
-def test_layer_that_is_called_twice_is_told(tmp_path):
-    inputs, twice = keras.Input((8,)), layers.Dense(8, name="twice")
-    keras.Model(inputs, twice(twice(inputs))).save(tmp_path / "other.h5")
-    with pytest.raises(ValueError, match=r"Expected each layer to be called once\. Received: 2 calls of twice"):
-        graph_of(tmp_path / "other.h5")
-
-
-def test_sequential_model_is_told(tmp_path):
-    keras.Sequential([keras.Input((8,)), layers.Dense(2)]).save(tmp_path / "other.h5")
-    with pytest.raises(ValueError, match=r"Expected a functional model\. Received: Sequential"):
-        graph_of(tmp_path / "other.h5")
+def test_what_another_processor_found_of_the_same_weights_is_kept():
+    before = {"model": "1.1", "engines": {"openvino": {"passed": False}, "openvino-bf16": {"passed": True}}}
+    report = {"model": "1.1", "reference": {}, "engines": {"openvino": {"passed": True}}}
+    assert joined(report, before)["engines"] == {"openvino": {"passed": True}, "openvino-bf16": {"passed": True}}
+    assert joined(report | {"model": "1.2"}, before)["engines"] == report["engines"]
+    assert joined(report, {}) == report

@@ -1,4 +1,4 @@
-"""What runs the network: OpenVINO in float32 or bfloat16, or Keras on TensorFlow. scripts/sameness.py compares their answers.
+"""What runs the network: ncnn, OpenVINO in float32 or bfloat16, or Keras. scripts/sameness.py compares their answers.
 
 An engine is a function `infer` from float32 (n, size, size, 3) in [0, 1] to a dict of float32 arrays: `probabilities` (n, 4),
 `mask` (n, m, m, 1), `evidence` (n, k, k, 4) and `gate` (n, d). It may be called from several threads.
@@ -10,8 +10,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from model.engines.network_file import check_labels
+from model.engines.processor import computes_avx512
 
-ENGINES = ("auto", "openvino", "openvino-bf16", "tensorflow")
+ENGINES = ("auto", "ncnn", "openvino", "openvino-bf16", "tensorflow")
+TRUSTED = {"openvino"}  # unmeasured: the same arithmetic as Keras', in another order
+PACKAGES = {
+    "ncnn": "the package ncnn",
+    "openvino": "the package openvino",
+    "openvino-bf16": "the package openvino",
+    "tensorflow": "tensorflow and keras",
+}
 
 log = logging.getLogger("earlymed")
 
@@ -28,14 +36,14 @@ def verdicts(info: Mapping) -> dict[str, bool]:
     return {name: row["passed"] for name, row in record["engines"].items()}
 
 
-def fastest(passed: Mapping[str, bool], bfloat16: bool) -> str:
-    """The engine that `auto` takes: of those that passed, the fastest on a processor that computes bfloat16, or does not.
+def ranking(passed: Mapping[str, bool], avx512: bool) -> list[str]:
+    """The engines that `auto` tries, the fastest first: those that passed, and TensorFlow when none of them can run.
 
-    Unmeasured, float32 is trusted (it is the same arithmetic in another order), and bfloat16 is not.
+    With AVX-512 OpenVINO reaches what the processor can do (docs/performance.md), and halves it in bfloat16 where there is
+    that. Elsewhere the convolutions that ncnn saves are worth more.
     """
-    if bfloat16 and passed.get("openvino-bf16", False):
-        return "openvino-bf16"
-    return "openvino" if passed.get("openvino", True) else "tensorflow"
+    order = ["openvino-bf16", "openvino", "ncnn"] if avx512 else ["ncnn", "openvino"]
+    return [engine for engine in order if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]
 
 
 def load(
@@ -46,8 +54,8 @@ def load(
     Args:
         path: the file. Its hash is for the caller to check.
         size: the input's side in pixels.
-        engine: one of ENGINES. `auto` takes the `fastest`, and TensorFlow where OpenVINO is not installed. None: what the
-            environment's EARLYMED_ENGINE says, else `auto`.
+        engine: one of ENGINES. `auto` takes the first of the `ranking` that can run here. None: what the environment's
+            EARLYMED_ENGINE says, else `auto`.
         threads: of one inference; 0 takes one per core. None: what EARLYMED_THREADS says, else 0.
         passed: the `verdicts` on these weights.
 
@@ -64,28 +72,38 @@ def load(
             raise EngineError(f"EARLYMED_THREADS: expected a whole number, 0 or more. Received: {text!r}.")
         threads = int(text)
     check_labels(path)
-    try:
-        from model.engines import openvino_engine
-    except ImportError as error:
-        if engine.startswith("openvino"):
-            raise EngineError(f"The engine {engine}: expected the package openvino. Received: {error}.") from None
-        if engine == "auto":
-            log.warning("OpenVINO cannot be used (%s): TensorFlow answers, with a slower start and more memory.", error)
-            engine = "tensorflow"
-    else:
-        if engine == "auto":
-            engine = fastest(passed or {}, openvino_engine.computes_bfloat16())
-    if engine == "tensorflow":
-        from model.engines import keras_engine
-
+    if engine != "auto":
+        return _made(engine, path, size, threads)
+    missing = []
+    for engine in ranking(passed or {}, computes_avx512()):
+        if engine == "tensorflow" and missing:
+            log.warning("%s TensorFlow answers, with a slower start and more memory.", " ".join(missing))
         try:
+            return _made(engine, path, size, threads)
+        except EngineError as error:
+            missing.append(str(error))
+    raise EngineError(" ".join(missing))
+
+
+def _made(engine: str, path: Path, size: int, threads: int) -> Callable:
+    """See `load`. What an engine needs is imported here, so that nobody waits for another's."""
+    try:
+        if engine == "tensorflow":
+            from model.engines import keras_engine
+
             infer = keras_engine.load(path, size, threads)
-        except ImportError as error:
-            raise EngineError(f"The engine tensorflow: expected tensorflow and keras. Received: {error}.") from None
-    else:
-        bfloat16 = engine == "openvino-bf16"
-        if bfloat16 and not openvino_engine.computes_bfloat16():
-            raise EngineError(f"The engine {engine}: expected a processor that computes bfloat16. Received: another.")
-        infer = openvino_engine.load(path, size, threads, bfloat16)
+        elif engine == "ncnn":
+            from model.engines import ncnn_engine
+
+            infer = ncnn_engine.load(path, size, threads)
+        else:
+            from model.engines import openvino_engine
+
+            bfloat16 = engine == "openvino-bf16"
+            if bfloat16 and not openvino_engine.computes_bfloat16():
+                raise EngineError(f"The engine {engine}: expected a processor that computes bfloat16. Received: another.")
+            infer = openvino_engine.load(path, size, threads, bfloat16)
+    except ImportError as error:
+        raise EngineError(f"The engine {engine}: expected {PACKAGES[engine]}. Received: {error}.") from None
     log.info("The network is run by %s.", engine)
     return infer

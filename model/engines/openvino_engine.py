@@ -1,6 +1,5 @@
 """Inference by OpenVINO: the graph is built from model.h5 and compiled in memory, in less time than TensorFlow is imported."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -10,6 +9,7 @@ import numpy as np
 
 from model.engines.network_file import check_shapes, read_network, reading
 from model.engines.openvino_graph import build
+from model.engines.processor import at_once
 from model.engines.quiet_openvino import openvino
 
 DEVICE = "CPU"
@@ -18,12 +18,6 @@ DEVICE = "CPU"
 def computes_bfloat16() -> bool:
     """Whether this processor has instructions for bfloat16; OpenVINO would imitate them on others, slowly."""
     return "BF16" in openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
-
-
-def at_once(threads: int) -> int:
-    """How many inferences of so many threads each there are cores for; 0 threads takes all cores for one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads) if threads else 1
 
 
 def load(path: Path, size: int, threads: int = 0, bfloat16: bool = False) -> Callable:
