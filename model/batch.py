@@ -4,9 +4,9 @@
         print(answer.record)
 
 Three stages run beside each other: `jobs` threads read and decode, the caller's thread gathers batches and takes the
-answers, one or two threads ask the model. Pillow, NumPy, zlib and TensorFlow let go of the interpreter while they work. What
-is decoded and not yet answered is bounded: `jobs` files, and the batches that wait. A volume's slices are kept until its last
-one is answered.
+answers, as many threads as there are jobs and cores ask the model. Pillow, NumPy, zlib and the engines let go of the
+interpreter while they work. What is decoded and not yet answered is bounded: `jobs` files, and the batches that wait. A
+volume's slices are kept until its last one is answered.
 """
 
 import sys
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from model.classifier import BATCH
+from model.engines.processor import cores
 from model.prediction import Prediction, error_record, unread_record
 from model.reading import LIMITS, Limits, ReadError, Scan, read
 from model.study import Study, studies
@@ -76,9 +77,11 @@ class Answer:
 
 def answer_files(classifier, sources: Iterable[Source], jobs: int = 1, limits: Limits = LIMITS) -> Iterator[Answer]:
     """Answer for every slice of every source, in order, whatever the number of `jobs`; nothing is raised for a bad file."""
-    readers, askers = ThreadPoolExecutor(jobs), ThreadPoolExecutor(min(2, jobs))
+    at_once = min(jobs, cores())
+    readers, askers = ThreadPoolExecutor(jobs), ThreadPoolExecutor(at_once)
     try:
-        yield from _collected(_asked(askers, readers, classifier, sources, jobs, limits))
+        batches = _batches(_read_ahead(readers, sources, jobs, classifier.version, limits))
+        yield from _collected(_asked(askers, at_once, classifier, batches))
     finally:
         for pool in (readers, askers):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -95,11 +98,18 @@ def _collected(answers: Iterable[Answer]) -> Iterator[Answer]:
         yield answer
 
 
-def _asked(askers, readers, classifier, sources: Iterable[Source], jobs: int, limits: Limits) -> Iterator[Answer]:
+def threads_for(files: int, jobs: int) -> int:
+    """How many threads each inference is to have: where many come, a core works on its own slice and waits for no other; a
+    few slices are answered sooner by all cores (0).
+    """
+    return max(1, cores() // jobs) if jobs > 1 and files > jobs * BATCH else 0
+
+
+def _asked(askers, at_once: int, classifier, batches: Iterable[list[Answer]]) -> Iterator[Answer]:
     asked: deque[Future] = deque()
-    for batch in _batches(_read_ahead(readers, sources, jobs, classifier.version, limits)):
+    for batch in batches:
         asked.append(askers.submit(_ask, classifier, batch))
-        if len(asked) > min(2, jobs):
+        if len(asked) > at_once:
             yield from asked.popleft().result()
     while asked:
         yield from asked.popleft().result()

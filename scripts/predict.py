@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from tqdm import tqdm
 
-from model.batch import Answer, answer_files
+from model.batch import Answer, answer_files, threads_for
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
 from model.engines import EngineError
 from model.exports import FORMATS as VOLUME_FORMATS
@@ -93,7 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         sources = find_sources(args.paths, args.out)
         check_targets(sources, args.masks, args.overlay, args.volume_masks)
-        classifier = Classifier.load(args.model)
+        threads = None if os.environ.get("EARLYMED_THREADS") else threads_for(len(sources), args.jobs)
+        classifier = Classifier.load(args.model, threads=threads)
         before = written(args.out, args.format, classifier.version, args.studies) if args.resume else Written()
         with open_output(args.out, before.end) as out:
             return run(args, classifier, sources, before, out)

@@ -61,7 +61,7 @@ def script(monkeypatch, fake):
     spec = importlib.util.spec_from_file_location("predict_script", ROOT / "scripts" / "predict.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module.Classifier, "load", lambda path: fake)
+    monkeypatch.setattr(module.Classifier, "load", lambda path, threads=None: fake)
     return module
 
 

@@ -169,3 +169,26 @@ def test_a_source_reads_its_file(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"bytes")
     assert Source("a.png", Path(path)).content() == b"bytes"
+
+
+@pytest.mark.parametrize(
+    ("files", "jobs", "cores", "threads"),
+    [(1, 2, 2, 0), (2 * BATCH, 2, 2, 0), (2 * BATCH + 1, 2, 2, 1), (1000, 1, 2, 0), (1000, 4, 2, 1), (1000, 4, 8, 2)],
+)
+def test_many_slices_are_answered_a_core_each_and_a_few_by_all(monkeypatch, files, jobs, cores, threads):
+    monkeypatch.setattr(batch, "cores", lambda: cores)
+    assert batch.threads_for(files, jobs) == threads
+
+
+def test_no_more_batches_are_asked_at_once_than_there_are_jobs_and_cores(monkeypatch):
+    """Two batches at a time: had they to wait for each other, the barrier would break."""
+    monkeypatch.setattr(batch, "cores", lambda: 2)
+    meeting = threading.Barrier(2, timeout=20)
+
+    class Meets(FakeClassifier):
+        def predict(self, slices):
+            meeting.wait()
+            return super().predict(slices)
+
+    answers = list(answer_files(Meets(), given(*[picture()] * (4 * BATCH)), jobs=4))
+    assert [answer.record["status"] for answer in answers] == ["ok"] * 4 * BATCH

@@ -338,3 +338,16 @@ def test_names_that_are_not_unicode_come_out_as_they_are(script, tmp_path):
     for format in ("csv", "table"):
         assert script.main([str(tmp_path / "folder"), "--format", format, "--out", str(tmp_path / format)]) == 0
         assert b"m\xfcller.png" in (tmp_path / format).read_bytes()
+
+
+def test_threads_are_for_the_number_of_files_unless_the_environment_says(script, fake, monkeypatch, tmp_path):
+    monkeypatch.delenv("EARLYMED_THREADS", raising=False)
+    asked = []
+    monkeypatch.setattr(script.Classifier, "load", lambda path, threads: asked.append(threads) or fake)
+    monkeypatch.setattr(script, "threads_for", lambda files, jobs: 10 * files + jobs)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(picture())
+    script.main([str(tmp_path), "--jobs", "3"])
+    monkeypatch.setenv("EARLYMED_THREADS", "2")
+    script.main([str(tmp_path), "--jobs", "3"])
+    assert asked == [23, None]  # None: what the environment says
