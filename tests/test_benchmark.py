@@ -36,7 +36,7 @@ def way(title: str, factor: float) -> dict:
 
 def report() -> dict:
     """As a whole run leaves it, every target met but one."""
-    engine = {"ms": 50.0, "convolutions_ms": 45.0, "gflops": 500.0, "peak_gflops": 600.0, "of_peak": 0.833}
+    engine = {"ms": 50.0, "per_second": 22.0, "convolutions_ms": 45.0, "gflops": 500.0, "peak_gflops": 600.0, "of_peak": 0.833}
     return {
         "date": "2026-11-24",
         "model": "1.20261124.0",
@@ -103,12 +103,13 @@ def test_memory_slope_is_of_the_settled_part():
 
 
 def test_what_is_left_to_gain_is_what_busy_cores_and_inference_alone_would_give():
-    """One client waits 40 ms: 20 on both cores, 20 on one of them, which leaves 30 ms of both: 33.3 a second."""
-    assert bounds.most_per_second(40.0, 20.0, cores=2) == pytest.approx(1000 / 30)
-    assert bounds.most_per_second(40.0, 41.0, cores=2) == pytest.approx(1000 / 41)
+    """One client waits 40 ms: 20 for the network, 20 on one core. The network can do 50 a second, which leaves 30 ms: 33.3."""
+    assert bounds.most_per_second(20.0, 50.0, cores=2) == pytest.approx(1000 / 30)
+    assert bounds.most_per_second(-1.0, 50.0, cores=2) == pytest.approx(50)
     measured = report()
-    measured["network"]["engines"]["openvino-bf16"]["ms"] = 20.0
-    load, bulk = bounds.told(measured)
+    measured["network"]["engines"]["openvino-bf16"] |= {"ms": 20.0, "per_second": 50.0}
+    network, load, bulk = bounds.told(measured)
+    assert network == "With a core for each slice the network alone answers 50.0 slices a second."
     assert "would get 33.3 answers a second, 1.33 times one client's; they get 1.28 times as many." in load
     assert "2.00 times as fast as one after the other if" in bulk and "they come 1.60 times as fast." in bulk
     assert bounds.told({"engine": "openvino", "bulk": measured["bulk"]}) == []

@@ -11,7 +11,6 @@ import numpy as np
 
 from model.engines.network_file import Layer, Network
 
-INPUT = "input"
 ACTIVATIONS = {"linear": 0, "relu": 1, "sigmoid": 4}
 SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM = 1, 2, 3, 4  # of BinaryOp
 MEAN, LENGTH = 3, 8  # of Reduction
@@ -40,11 +39,11 @@ class Graph:
         blobs = sum(int(line.split()[3]) for line in self.lines)
         return "\n".join(["7767517", f"{len(self.lines)} {blobs}", *self.lines, ""])
 
-    def add(self, kind: str, name: str, sources: list[str], **arguments) -> str:
-        """A layer with one output, which has its name. `arguments` are numbered, with a letter before: `a0=3`."""
+    def add(self, kind: str, name: str, sources: list[str], arguments: dict[int, object] | None = None) -> str:
+        """A layer with one output, which has its name. `arguments` are numbered as ncnn does."""
         taken = [next(self._copies[source]) if source in self._copies else source for source in sources]
-        numbered = " ".join(f"{key[1:]}={value}" for key, value in arguments.items())
-        self.lines.append(f"{kind} {name} {len(taken)} 1 {' '.join([*taken, name])} {numbered}".replace("  ", " ").rstrip())
+        numbered = [f"{key}={value}" for key, value in (arguments or {}).items()]
+        self.lines.append(" ".join([kind, name, str(len(taken)), "1", *taken, name, *numbered]))
         return name
 
     def split(self, name: str, times: int) -> None:
@@ -124,11 +123,11 @@ def _convolve(graph: Graph, layer: Layer, sources: list[str], size: int, padding
     """A convolution; returns the number of its channels."""
     height, width, _ = graph.shapes[sources[0]]
     channels = layer.weights["kernel"].shape[-1]
-    arguments = {"a0": channels, "a1": size, "a4": padding, "a5": int(layer.config["use_bias"])}
-    arguments |= {"a6": _kernel(graph, layer, order), "a9": _activation(layer)}
+    arguments = {0: channels, 1: size, 4: padding, 5: int(layer.config["use_bias"])}
+    arguments |= {6: _kernel(graph, layer, order), 9: _activation(layer)}
     if min(height, width) < FEW_PLACES:
-        arguments["a31"] = NO_WINOGRAD
-    graph.add("Convolution", layer.name, sources, **arguments)
+        arguments[31] = NO_WINOGRAD
+    graph.add("Convolution", layer.name, sources, arguments)
     return channels
 
 
@@ -150,20 +149,20 @@ def _dense(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
     else:
         weights = _kernel(graph, layer, (1, 0))
         bias = int(layer.config["use_bias"])
-        graph.add("InnerProduct", layer.name, sources, a0=units, a1=bias, a2=weights, a9=_activation(layer))
+        graph.add("InnerProduct", layer.name, sources, {0: units, 1: bias, 2: weights, 9: _activation(layer)})
     return *shape[:-1], units
 
 
 def _max_pooling(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
     height, width, channels = graph.shapes[sources[0]]
-    graph.add("Pooling", layer.name, sources, a0=0, a1=2, a2=2, a5=1)
+    graph.add("Pooling", layer.name, sources, {0: 0, 1: 2, 2: 2, 5: 1})
     return height // 2, width // 2, channels
 
 
 def _upsampling(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
     height, width, channels = graph.shapes[sources[0]]
     down, across = layer.config["size"]
-    graph.add("Interp", layer.name, sources, a0=2, a1=float(down), a2=float(across))
+    graph.add("Interp", layer.name, sources, {0: 2, 1: float(down), 2: float(across)})
     return height * down, width * across, channels
 
 
@@ -171,7 +170,7 @@ def _concatenation(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int,
     shapes = [graph.shapes[source] for source in sources]
     if layer.config["axis"] not in (-1, len(shapes[0])):
         raise ValueError(f"{layer.name}: expected the last axis. Received: {layer.config['axis']}")
-    graph.add("Concat", layer.name, sources, a0=0)
+    graph.add("Concat", layer.name, sources, {0: 0})
     return *shapes[0][:-1], sum(shape[-1] for shape in shapes)
 
 
@@ -180,8 +179,8 @@ def _reshape(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
     shape, target = graph.shapes[sources[0]], tuple(layer.config["target_shape"])
     if shape[-1] != 1 or target[-1] != 1 or len(target) not in (2, 3):
         raise ValueError(f"{layer.name}: expected a shape of two or three dimensions with one channel. Received: {target}")
-    sides = {"a0": target[0]} if len(target) == 2 else {"a0": target[1], "a1": target[0], "a2": 1}
-    graph.add("Reshape", layer.name, sources, **sides)
+    sides = {0: target[0]} if len(target) == 2 else {0: target[1], 1: target[0], 2: 1}
+    graph.add("Reshape", layer.name, sources, sides)
     return target
 
 
@@ -190,12 +189,12 @@ def _softmax(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
     over_all = len(shape) == 1 or (len(shape) == 2 and layer.config["axis"] == 1)
     if not over_all:
         raise ValueError(f"{layer.name}: expected all values of a slice. Received: axis {layer.config['axis']} of {shape}")
-    graph.add("Softmax", layer.name, sources, a0=0, a1=1)
+    graph.add("Softmax", layer.name, sources, {0: 0, 1: 1})
     return shape
 
 
 def _rescaling(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
-    graph.add("BinaryOp", layer.name, sources, a0=MULTIPLY, a1=1, a2=float(layer.config["scale"]))
+    graph.add("BinaryOp", layer.name, sources, {0: MULTIPLY, 1: 1, 2: float(layer.config["scale"])})
     return graph.shapes[sources[0]]
 
 
@@ -203,7 +202,7 @@ def _broadcast(kind: int) -> Callable[[Graph, Layer, list[str]], tuple[int, ...]
     """Of two values of which one has a side of one where the other has more, or of equal shapes."""
 
     def translate(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
-        graph.add("BinaryOp", layer.name, sources, a0=kind)
+        graph.add("BinaryOp", layer.name, sources, {0: kind})
         return tuple(map(max, *(graph.shapes[source] for source in sources)))
 
     return translate
@@ -212,7 +211,7 @@ def _broadcast(kind: int) -> Callable[[Graph, Layer, list[str]], tuple[int, ...]
 def _mean_over_places(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, ...]:
     channels = graph.shapes[sources[0]][-1]
     keep = bool(layer.config.get("keepdims", False))
-    graph.add("Reduction", layer.name, sources, **{"a0": MEAN, "a1": 0, "a-23303": "2,1,2", "a4": int(keep), "a5": 1})
+    graph.add("Reduction", layer.name, sources, {0: MEAN, 1: 0, -23303: "2,1,2", 4: int(keep), 5: 1})
     return (1, 1, channels) if keep else (channels,)
 
 
@@ -230,9 +229,9 @@ def _unit_length(graph: Graph, layer: Layer, sources: list[str]) -> tuple[int, .
     name = layer.name
     inner = graph.add("Noop", f"{name}_input", sources)
     graph.split(inner, 2)
-    graph.add("Reduction", f"{name}_length", [inner], a0=LENGTH, a1=1, a4=1)
-    graph.add("BinaryOp", f"{name}_longer", [f"{name}_length"], a0=MAXIMUM, a1=1, a2=1e-6)
-    graph.add("BinaryOp", name, [inner, f"{name}_longer"], a0=DIVIDE)
+    graph.add("Reduction", f"{name}_length", [inner], {0: LENGTH, 1: 1, 4: 1})
+    graph.add("BinaryOp", f"{name}_longer", [f"{name}_length"], {0: MAXIMUM, 1: 1, 2: 1e-6})
+    graph.add("BinaryOp", name, [inner, f"{name}_longer"], {0: DIVIDE})
     return shape
 
 
