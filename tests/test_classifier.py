@@ -79,7 +79,9 @@ def test_foreign_bytes_under_a_right_hash(copy):
     assert "expected a Keras model in HDF5. Received: OSError" in refusal(copy)
 
 
-def test_foreign_network_under_a_right_hash(copy):
+@pytest.mark.parametrize("engine", ["ncnn", "openvino", "tensorflow"])
+def test_foreign_network_under_a_right_hash(copy, monkeypatch, engine):
+    monkeypatch.setenv("EARLYMED_ENGINE", engine)
     inputs = keras.Input((8,))
     keras.Model(inputs, keras.layers.Dense(4)(inputs)).save(copy)
     with h5py.File(copy, "a") as file:
@@ -90,8 +92,10 @@ def test_foreign_network_under_a_right_hash(copy):
     assert expected + "Received: one from (None, 8) to (None, 4)." in refusal(copy)
 
 
-def test_code_in_a_file_is_not_run(copy):
+@pytest.mark.parametrize("engine", ["ncnn", "openvino", "tensorflow"])
+def test_code_in_a_file_is_not_run(copy, monkeypatch, engine):
     """A Lambda layer holds pickled code; under a right hash it must still be refused, and not be called."""
+    monkeypatch.setenv("EARLYMED_ENGINE", engine)
     size = json.loads(copy.with_name("model.json").read_text())["input_size"]
     inputs = keras.Input((size, size, 3))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(copy)

@@ -55,9 +55,9 @@ def load(path: Path, size: int, threads: int = 0) -> Callable:
     with reading(path), h5py.File(path, "r") as file:
         network = read_network(file)
         graph, results = build(network)
-        shapes = {name: graph.shapes[source] for name, source in network.outputs.items()}
+        outputs = {name: (None, *graph.shapes[source]) for name, source in network.outputs.items()}
         [source] = [layer.name for layer in network.layers if layer.kind == "InputLayer"]
-        check_shapes(path, size, (None, *graph.shapes[source]), {k: (None, *v) for k, v in shapes.items()})
+        check_shapes(path, size, (None, *graph.shapes[source]), outputs.get("", outputs))
         weights = Weights(values() for values in graph.weights)
         if net.load_param_mem(graph.text()) or net.load_model(weights):
             raise weights.error or ValueError("ncnn cannot read the graph or its weights")
