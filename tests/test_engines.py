@@ -196,3 +196,10 @@ def test_start_imports_no_tensorflow_writes_nothing_and_calls_nobody(tmp_path):
 
 def test_home_that_is_missing_or_read_only_is_no_hindrance():
     assert python(ANSWER, HOME="/nowhere/at/all", PYTHONDONTWRITEBYTECODE="1").stdout == "ok glioma\n"
+
+
+def test_numpy_that_does_not_tell_of_the_processor_is_no_hindrance(monkeypatch):
+    monkeypatch.setattr("numpy._core._multiarray_umath.__cpu_features__", {"AVX512F": True})
+    assert computes_avx512()
+    monkeypatch.delattr("numpy._core._multiarray_umath.__cpu_features__")
+    assert not computes_avx512()

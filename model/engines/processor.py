@@ -16,5 +16,9 @@ def at_once(threads: int) -> int:
 
 
 def computes_avx512() -> bool:
-    """Whether this processor multiplies 16 numbers at a time, as NumPy found, which chooses its own loops by that."""
-    return bool(np._core._multiarray_umath.__cpu_features__.get("AVX512F"))
+    """Whether this processor multiplies 16 numbers at a time, as NumPy found, which chooses its own loops by that.
+
+    NumPy promises no name for it. Where it is not found, what follows is an engine that is not the fastest.
+    """
+    found = getattr(getattr(np._core, "_multiarray_umath", None), "__cpu_features__", {})
+    return bool(found.get("AVX512F"))
