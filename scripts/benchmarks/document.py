@@ -109,11 +109,11 @@ def _stages(report: dict) -> str:
     engine = report.get("network", {}).get("engines", {}).get(report["engine"])
     if engine:
         rest = engine["ms"] - engine["convolutions_ms"]
-        others = f"; everything else, poolings and reordering, takes {rest:.1f} ms" if rest > 0 else ""
+        whole, part = f"{engine['ms']:.1f} ms", f"{engine['convolutions_ms']:.1f}"
+        taken = f"{part} of {whole} are convolutions, the rest poolings and reordering" if rest > 0 else f"it takes {whole}"
         last += (
-            f" Within inference, convolutions take {engine['convolutions_ms']:.1f} of {engine['ms']:.1f} ms, at "
-            f"{engine['of_peak']:.0%} of the machine's peak{others}. A smaller input or a smaller network are what could "
-            "still change much."
+            f" Inference asked again and again: {taken}, at {engine['of_peak']:.0%} of the machine's peak. A smaller input or "
+            "a smaller network are what could still change much."
         )
     return "\n\n".join([first, stages.table(times), last])
 
