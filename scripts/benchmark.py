@@ -9,7 +9,6 @@ targets only, roughly; --profile only where a page's time goes.
 import argparse
 import datetime
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -88,7 +87,7 @@ def facts() -> dict:
     import ncnn
 
     from model.engines import ranking, verdicts
-    from model.engines.processor import computes_avx512
+    from model.engines.processor import computes_avx512, cores
     from model.engines.quiet_openvino import openvino
 
     info = json.loads((ROOT / "model" / "model.json").read_text(encoding="utf-8"))
@@ -98,7 +97,7 @@ def facts() -> dict:
         "engine": next(engine for engine in ranking(verdicts(info), computes_avx512()) if engine in network.engines()),
         "machine": {
             "processor": processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": cores(),
             "python": platform.python_version(),
             "openvino": openvino.__version__.split("-")[0],
             "ncnn": ncnn.__version__,

@@ -12,6 +12,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
     MPEG2MPML,
+    UID,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
@@ -198,3 +199,11 @@ def test_jpeg_ls_that_is_damaged_is_refused_by_the_same_process(monkeypatch):
     with pytest.raises(ReadError, match="Expected a whole DICOM file"):
         read(jpeg_ls(lambda frame: frame[:60]))
     assert codecs.JPEG_LS._process is process and process.poll() is None
+
+
+def test_the_plugin_is_there_for_its_own_compressions_only(monkeypatch):
+    assert all(map(codecs.is_available, codecs.FUNCTIONS))
+    assert not codecs.is_available(UID("1.2.840.10008.1.2.4.90"))  # JPEG 2000
+    monkeypatch.setattr(codecs, "find_spec", lambda name: None)
+    assert not codecs.is_available(UID("1.2.840.10008.1.2.4.80"))  # JPEG-LS, without pyjpegls
+    assert codecs.is_available(UID("1.2.840.10008.1.2.5"))  # RLE

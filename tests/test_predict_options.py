@@ -1,20 +1,17 @@
-"""scripts/predict.py in this process, around a classifier with fixed answers: pictures, studies, resuming, options."""
+"""scripts/predict.py in this process, around a classifier with fixed answers: pictures, resuming, options."""
 
-import csv
 import io
 import json
 import re
 import sys
 from pathlib import Path
 
-import nibabel
 import numpy as np
-import pydicom
 import pytest
 
-import spheres
+from answers import timeless
 from fakes import ok, pages, picture, refused
-from format_samples import dicom, nifti, zipped
+from format_samples import dicom, zipped
 from model.overlay import mask_png, overlay
 from model.reading import read
 from model.records import csv_lines
@@ -29,10 +26,6 @@ def folder(tmp_path) -> Path:
         (folder / f"{i}.png").write_bytes(picture(seed=i))
     (folder / "9.txt").write_text("no image")
     return folder
-
-
-def timeless(text: str) -> list[dict]:
-    return [{k: v for k, v in json.loads(line).items() if k != "timings_ms"} for line in text.splitlines()]
 
 
 def test_overlays_and_masks_of_every_slice(script, fake, tmp_path, capsys):
@@ -84,110 +77,6 @@ def test_jobs_change_nothing_in_the_records(script, folder, capsys, jobs):
     records = timeless(capsys.readouterr().out)
     assert [r["file"] for r in records] == [*(f"{i}.png" for i in range(9)), "9.txt"]
     assert [r["status"] for r in records] == ["ok"] * 9 + ["error"]
-
-
-@pytest.fixture
-def volumes(tmp_path) -> Path:
-    """A NIfTI volume, a DICOM series in a ZIP, pages of a TIFF and a picture."""
-    folder = tmp_path / "volumes"
-    (folder / "below").mkdir(parents=True)
-    (folder / "below" / "head.nii").write_bytes(spheres.nifti())
-    (folder / "pages.tif").write_bytes(pages(4))
-    (folder / "picture.png").write_bytes(picture())
-    (folder / "series.zip").write_bytes(spheres.dicom_zip())
-    return folder
-
-
-def test_studies_follow_the_slices_of_their_file(script, fake, volumes, capsys):
-    fake.answer = spheres.outlining().answer
-    script.main([str(volumes)])
-    plain = timeless(capsys.readouterr().out)
-    script.main([str(volumes), "--studies"])
-    records = timeless(capsys.readouterr().out)
-    assert [record for record in records if "study" not in record] == plain
-    at = [i for i, record in enumerate(records) if "study" in record]
-    assert at == [24, 29, 55]
-    assert [records[i]["file"] for i in at] == [records[i - 1]["file"] for i in at]
-    assert records[24]["study"]["volume_ml"] == records[55]["study"]["volume_ml"] == pytest.approx(spheres.ML, rel=0.01)
-    assert "study" not in json.dumps(plain)
-
-
-def test_studies_in_csv_and_table(script, fake, volumes, capsys):
-    fake.answer = spheres.outlining().answer
-    script.main([str(volumes), "--studies", "--format", "csv"])
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [row["file"] for row in rows if row["status"] == "study"] == ["below/head.nii", "pages.tif", "series.zip"]
-    assert float(rows[24]["volume_ml"]) == pytest.approx(spheres.ML, rel=0.01) and rows[24]["slice"] == ""
-    script.main([str(volumes), "--studies", "--format", "table"])
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[25].split() == [
-        "below/head.nii", "glioma", "0.970", "study", "of", "24", "slices,", "33.5", "ml,", "best", rows[24]["best_slice"]
-    ]  # fmt: skip
-    assert lines[30].split()[:2] == ["pages.tif", "notumor"] and "ml" not in lines[30]
-
-
-@pytest.mark.parametrize("format", ["jsonl", "csv"])
-def test_resume_with_studies(script, fake, volumes, tmp_path, format):
-    out = tmp_path / "records"
-    command = [str(volumes), "--studies", "--format", format, "--out", str(out), "--resume"]
-    script.main(command)
-    whole = out.read_text()
-    lines = whole.splitlines(keepends=True)
-    for cut in (20, 30, len(lines) - 1):  # within a volume, after a study, before the last one's study
-        out.write_text("".join(lines[:cut]))
-        script.main(command)
-        again = out.read_text()
-        assert timeless(again) == timeless(whole) if format == "jsonl" else again == whole
-
-
-def test_masks_of_volumes_as_nifti(script, fake, volumes, tmp_path, capsys):
-    fake.answer = spheres.outlining().answer
-    masks = tmp_path / "masks"
-    assert script.main([str(volumes), "--masks", str(masks), "--volume-masks", "nifti"]) == 0
-    written = sorted(path.relative_to(masks).as_posix() for path in masks.rglob("*.nii.gz"))
-    assert written == ["below/head.nii.gz", "series.nii.gz"]
-    image = nibabel.load(volumes / "below" / "head.nii")
-    mask = nibabel.load(masks / "below" / "head.nii.gz")
-    np.testing.assert_array_equal(mask.affine, image.affine)
-    np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(image.dataobj) > spheres.BRIGHT)
-    assert len(list(masks.rglob("*.png"))) == 24 + 4 + 1 + 24
-    said = "predict.py: pages.tif: no mask of the volume. Expected NIfTI, or DICOM slices"
-    assert said in capsys.readouterr().err
-
-
-def test_masks_of_volumes_as_seg(script, fake, volumes, tmp_path, capsys):
-    fake.answer = spheres.outlining().answer
-    masks = tmp_path / "masks"
-    assert script.main([str(volumes), "--masks", str(masks), "--volume-masks", "seg"]) == 0
-    (written,) = masks.rglob("*.dcm")
-    assert written == masks / "series.seg.dcm"
-    assert pydicom.dcmread(written).pixel_array.sum() == (spheres.sphere() > spheres.BRIGHT).sum()
-    assert "below/head.nii: no mask of the volume. Expected DICOM" in capsys.readouterr().err
-
-
-def test_masks_of_several_volumes_in_a_file_carry_the_number_of_their_first_slice(script, fake, tmp_path):
-    (tmp_path / "two.nii.zip").write_bytes(zipped({"a.nii": spheres.nifti(), "b.nii": nifti()}))
-    command = [str(tmp_path / "two.nii.zip"), "--masks", str(tmp_path / "masks"), "--volume-masks", "nifti"]
-    assert script.main(command) == 0
-    assert sorted(p.name for p in (tmp_path / "masks").glob("*.nii.gz")) == ["two.nii.gz", "two_0024.nii.gz"]
-    assert nibabel.load(tmp_path / "masks" / "two_0024.nii.gz").shape == (36, 40, 8)
-
-
-def test_a_volume_of_which_every_slice_is_refused_has_no_mask(script, fake, volumes, tmp_path):
-    fake.answer = refused()
-    script.main([str(volumes), "--masks", str(tmp_path / "masks"), "--volume-masks", "nifti"])
-    assert not (tmp_path / "masks").exists()
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.nii.gz"])
-def test_masks_are_not_written_over_the_input(script, fake, tmp_path, capsys, name):
-    (tmp_path / name).write_bytes(picture())
-    with pytest.raises(SystemExit) as caught:
-        script.main([str(tmp_path), "--masks", str(tmp_path), "--volume-masks", "nifti"])
-    assert caught.value.code == 2
-    assert "expected another folder for pictures" in capsys.readouterr().err
-    assert (tmp_path / name).read_bytes() == picture()
-    assert fake.calls == []
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv", "table"])

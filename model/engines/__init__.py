@@ -12,14 +12,14 @@ from pathlib import Path
 from model.engines.network_file import check_labels
 from model.engines.processor import computes_avx512
 
-ENGINES = ("auto", "ncnn", "openvino", "openvino-bf16", "tensorflow")
 TRUSTED = {"openvino"}  # unmeasured: the same arithmetic as Keras', in another order
-PACKAGES = {
+PACKAGES = {  # by the engine that needs them
     "ncnn": "the package ncnn",
     "openvino": "the package openvino",
     "openvino-bf16": "the package openvino",
     "tensorflow": "tensorflow and keras",
 }
+ENGINES = ("auto", *PACKAGES)
 
 log = logging.getLogger("earlymed")
 

@@ -13,7 +13,7 @@ import ncnn
 import numpy as np
 
 from model.engines.ncnn_graph import build
-from model.engines.network_file import check_shapes, read_network, reading
+from model.engines.network_file import check_shapes, only_input, read_network, reading
 from model.engines.processor import at_once, cores
 
 address_in = ctypes.pythonapi.PyCapsule_GetPointer
@@ -56,7 +56,7 @@ def load(path: Path, size: int, threads: int = 0) -> Callable:
         network = read_network(file)
         graph, results = build(network)
         outputs = {name: (None, *graph.shapes[source]) for name, source in network.outputs.items()}
-        [source] = [layer.name for layer in network.layers if layer.kind == "InputLayer"]
+        source = only_input(network).name
         check_shapes(path, size, (None, *graph.shapes[source]), outputs.get("", outputs))
         weights = Weights(values() for values in graph.weights)
         if net.load_param_mem(graph.text()) or net.load_model(weights):

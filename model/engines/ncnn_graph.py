@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model.engines.network_file import Layer, Network
+from model.engines.network_file import Layer, Network, only_input, translation
 
 ACTIVATIONS = {"linear": 0, "relu": 1, "sigmoid": 4}
 SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM = 1, 2, 3, 4  # of BinaryOp
@@ -74,9 +74,7 @@ def build(network: Network) -> tuple[Graph, dict[str, str]]:
             same[layer.name] = layer.sources[0]
     uses = [value(source) for layer in network.layers if layer.name not in same for source in layer.sources]
     uses += [value(source) for source in network.outputs.values()]
-    inputs = [layer for layer in network.layers if layer.kind == "InputLayer"]
-    if len(inputs) != 1:
-        raise ValueError(f"Expected one input. Received: {len(inputs)}")
+    only_input(network)
 
     for layer in network.layers:
         if layer.name in same:
@@ -84,14 +82,9 @@ def build(network: Network) -> tuple[Graph, dict[str, str]]:
         if layer.kind == "InputLayer":
             graph.lines.append(f"Input {layer.name} 0 1 {layer.name}")
             graph.shapes[layer.name] = tuple(layer.config["batch_shape"][1:])
-        elif layer.kind not in TRANSLATIONS:
-            raise ValueError(f"Expected layers of the kinds {', '.join(TRANSLATIONS)}. Received: {layer.kind}")
         else:
-            translate, needed = TRANSLATIONS[layer.kind]
-            for argument, expected in needed.items():
-                if layer.config.get(argument, expected) != expected:
-                    raise ValueError(f"{layer.name}: expected {argument}={expected!r}. Received: {layer.config[argument]!r}")
-            graph.shapes[layer.name] = translate(graph, layer, [value(source) for source in layer.sources])
+            sources = [value(source) for source in layer.sources]
+            graph.shapes[layer.name] = translation(layer, TRANSLATIONS)(graph, layer, sources)
         if (times := uses.count(layer.name)) > 1:
             graph.split(layer.name, times)
     return graph, {name: graph.result(value(source)) for name, source in network.outputs.items()}

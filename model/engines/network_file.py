@@ -1,7 +1,7 @@
 """model.h5 as plain data, read without Keras: the layers of a functional Keras 3 model, and their weights."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +103,32 @@ def read_network(file: h5py.File) -> Network:
     if not isinstance(outputs, dict):
         outputs = {"": outputs[0] if isinstance(outputs[0], list) else outputs}
     return Network(layers, {name: source for name, (source, _, _) in outputs.items()})
+
+
+def only_input(network: Network) -> Layer:
+    """Raises ValueError when there is not exactly one."""
+    inputs = [layer for layer in network.layers if layer.kind == "InputLayer"]
+    if len(inputs) != 1:
+        raise ValueError(f"Expected one input. Received: {len(inputs)}")
+    return inputs[0]
+
+
+def translation(layer: Layer, known: Mapping[str, tuple[Callable, dict]]) -> Callable:
+    """What translates such a layer for an engine.
+
+    Args:
+        known: by kind: what translates it, and the arguments that must be so.
+
+    Raises:
+        ValueError: the kind is not known, or an argument is another.
+    """
+    if layer.kind not in known:
+        raise ValueError(f"Expected layers of the kinds {', '.join(known)}. Received: {layer.kind}")
+    translate, needed = known[layer.kind]
+    for argument, expected in needed.items():
+        if layer.config.get(argument, expected) != expected:
+            raise ValueError(f"{layer.name}: expected {argument}={expected!r}. Received: {layer.config[argument]!r}")
+    return translate
 
 
 def _sources(layer: dict) -> tuple[str, ...]:

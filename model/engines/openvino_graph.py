@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from model.engines.network_file import Layer, Network
+from model.engines.network_file import Layer, Network, only_input, translation
 from model.engines.quiet_openvino import openvino, opset1
 from model.engines.quiet_openvino import opset13 as ops
 
@@ -26,26 +26,16 @@ def build(network: Network) -> openvino.Model:
     Raises:
         ValueError: the network has not one input, or a layer of a kind, or with an argument, that is not translated here.
     """
+    _, *shape = only_input(network).config["batch_shape"]
+    given = ops.parameter([-1, *shape], np.float32, name=only_input(network).name)
     values: dict[str, Node] = {}
-    inputs = []
     for layer in network.layers:
         if layer.kind == "InputLayer":
-            _, *shape = layer.config["batch_shape"]
-            inputs.append(ops.parameter([-1, *shape], np.float32, name=layer.name))
-            values[layer.name] = _channels_first(inputs[-1])
-            continue
-        if layer.kind not in TRANSLATIONS:
-            known = ", ".join(TRANSLATIONS)
-            raise ValueError(f"Expected layers of the kinds {known}. Received: {layer.kind}")
-        translate, needed = TRANSLATIONS[layer.kind]
-        for argument, value in needed.items():
-            if layer.config.get(argument, value) != value:
-                raise ValueError(f"{layer.name}: expected {argument}={value!r}. Received: {layer.config[argument]!r}")
-        values[layer.name] = translate(layer, *(values[source] for source in layer.sources))
-    if len(inputs) != 1:
-        raise ValueError(f"Expected one input. Received: {len(inputs)}")
+            values[layer.name] = _channels_first(given)
+        else:
+            values[layer.name] = translation(layer, TRANSLATIONS)(layer, *(values[source] for source in layer.sources))
     results = [ops.result(_channels_last(values[source])) for source in network.outputs.values()]
-    return openvino.Model(results, inputs, "earlymed")
+    return openvino.Model(results, [given], "earlymed")
 
 
 def _rank(x: Node) -> int:

@@ -24,7 +24,7 @@ JPEG_LS = apart.Decoder()
 
 
 def is_available(uid: UID) -> bool:
-    return FUNCTIONS.get(uid) != "decode_jpeg_ls" or find_spec("jpeg_ls") is not None
+    return uid in FUNCTIONS and (FUNCTIONS[uid] != "decode_jpeg_ls" or find_spec("jpeg_ls") is not None)
 
 
 def register() -> None:
