@@ -39,8 +39,8 @@ def verdicts(info: Mapping) -> dict[str, bool]:
 def ranking(passed: Mapping[str, bool], avx512: bool) -> list[str]:
     """The engines that `auto` tries, the fastest first: those that passed, and TensorFlow when none of them can run.
 
-    With AVX-512 OpenVINO reaches what the processor can do (docs/performance.md), and halves it in bfloat16 where there is
-    that. Elsewhere the convolutions that ncnn saves are worth more.
+    Without AVX-512 ncnn was measured to be the fastest, for the multiplications that it saves (docs/performance.md). With it,
+    where OpenVINO's convolutions are as fast as the processor multiplies, ncnn has not been measured.
     """
     order = ["openvino-bf16", "openvino", "ncnn"] if avx512 else ["ncnn", "openvino"]
     return [engine for engine in order if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]
