@@ -16,6 +16,7 @@ from model.labels import LABELS, NOTUMOR
 from model.prediction import Prediction
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.preprocessing import Frame, preprocess
+from model.tumor_odds import weigh
 
 DEFAULT_MODEL = Path(__file__).with_name("model.h5")
 BATCH = 16
@@ -47,6 +48,7 @@ class Classifier:
         self._uncertain_below = info["uncertain_below"]
         self._mask_level = info.get("mask_level", MASK_LEVEL)
         self._gate = Gate(**info["gate"])
+        self._outline_weight = info.get("outline_weight", 0.0)
 
     @classmethod
     def load(cls, path: Path = DEFAULT_MODEL, engine: str | None = None, threads: int | None = None) -> "Classifier":
@@ -93,10 +95,12 @@ class Classifier:
         outputs = self._infer(batch)
         inferred = time.perf_counter()
         scores = self._gate.in_distribution(outputs["gate"])
+        masks = outputs["mask"][..., 0]
+        probabilities = calibrate(weigh(outputs["probabilities"], masks, self._outline_weight), self._temperature)
         answers = [
             self._decide(refusal, frame, float(score), *rows)
             for refusal, (_, frame), score, *rows in zip(
-                refusals, prepared, scores, outputs["probabilities"], outputs["mask"], outputs["evidence"], strict=True
+                refusals, prepared, scores, probabilities, masks, outputs["evidence"], strict=True
             )
         ]
         share = 1000.0 / len(slices)
@@ -114,9 +118,8 @@ class Classifier:
         if refusal:
             empty = np.zeros((frame.height, frame.width), bool)
             return Prediction("refused", min(score, 0.49), empty, reason=refusal, frame=frame)
-        calibrated = calibrate(probabilities, self._temperature)
-        best = int(calibrated.argmax())
-        outline = tumor_mask(mask[..., 0], frame, self._mask_level)
+        best = int(probabilities.argmax())
+        outline = tumor_mask(mask, frame, self._mask_level)
         if best == NOTUMOR:
             outline[:] = False
         return Prediction(
@@ -124,8 +127,8 @@ class Classifier:
             score,
             outline,
             label=LABELS[best],
-            probabilities=dict(zip(LABELS, calibrated.tolist(), strict=True)),
-            uncertain=bool(calibrated[best] < self._uncertain_below),
+            probabilities=dict(zip(LABELS, probabilities.tolist(), strict=True)),
+            uncertain=bool(probabilities[best] < self._uncertain_below),
             tumor=region(outline),
             evidence=np.asarray(evidence, np.float32),
             frame=frame,

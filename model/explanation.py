@@ -44,7 +44,8 @@ def region(mask: np.ndarray) -> TumorRegion | None:
 def evidence_map(prediction: Prediction, label: str) -> np.ndarray:
     """Class activation map of any class (Zhou et al., arXiv:1512.04150) over the input: float32 (H, W), in logits.
 
-    Its mean over the network's view is the class's logit: positive places speak for the class, negative against it.
+    Its mean over the network's view is the class head's logit, before the outline had its say (`tumor_odds`): positive places
+    speak for the class, negative against it.
 
     Raises:
         ValueError: for a label that is not one of LABELS, or a refused slice, which has no evidence.

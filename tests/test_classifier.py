@@ -187,6 +187,16 @@ def test_no_tumor_has_no_outline(slices):
     assert not answer.mask.any()
 
 
+def test_the_outline_has_its_say_in_whether_there_is_a_tumor(slices):
+    """The class head says `notumor` with 0.7, the outline a tumor with 0.9: odds of 3 to 7 times 9 to 1."""
+    info = INFO | {"outline_weight": 1.0}
+    answer = Classifier(fake_network([0.1, 0.15, 0.7, 0.05], mask_value=0.9), info).predict(slices[:1])[0]
+    assert answer.label == "meningioma"
+    assert answer.probabilities["notumor"] == pytest.approx(7 / 34, abs=1e-4)
+    assert answer.probabilities["meningioma"] == pytest.approx(27 / 34 / 2, abs=1e-4)
+    assert answer.tumor.box == (16, 16, 32, 32)
+
+
 def test_low_confidence_is_uncertain(slices):
     assert Classifier(fake_network([0.55, 0.15, 0.15, 0.15]), INFO).predict(slices[:1])[0].uncertain
 

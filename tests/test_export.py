@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import h5py
@@ -10,17 +11,17 @@ import keras
 import numpy as np
 import pytest
 
-from model.classifier import Classifier, calibrate
+from model.classifier import Classifier
 from model.gate import squared_distance
 from model.labels import LABELS
-from model.training.dataset import assign, build_manifest
+from model.training.calibration import OUTLINE_WEIGHT
+from model.training.dataset import assign, build_manifest, load_manifest
 from model.training.export import (
     GATE_SLACK,
+    counts,
     export,
     fit_mask_level,
-    fit_temperature,
     gate_facts,
-    risk_threshold,
     whitening,
 )
 from model.training.network import build
@@ -128,26 +129,6 @@ def test_gate_would_refuse_one_percent_of_validation_without_its_slack():
     assert score == pytest.approx(0.95, abs=0.005)
 
 
-def test_temperature_is_recovered():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(scale=2.0, size=(20000, 4))
-    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    truth = (rng.random((20000, 1)) > true.cumsum(axis=1)).sum(axis=1)
-    overconfident = calibrate(true, 1 / 2.5)
-    assert fit_temperature(overconfident, truth) == pytest.approx(2.5, rel=0.05)
-
-
-def test_risk_threshold_keeps_the_accepted_answers_right():
-    confidence = np.linspace(0.4, 1.0, 601)
-    probabilities = np.stack([confidence, *[(1 - confidence) / 3] * 3], axis=1)
-    truth = np.where(confidence < 0.7, 1, 0)  # every answer below 0.7 is wrong
-    threshold = risk_threshold(probabilities, truth, 0.02)
-    accepted = confidence >= threshold
-    assert 0.68 <= threshold <= 0.70
-    assert (truth[accepted] != 0).mean() <= 0.02
-    assert risk_threshold(probabilities, np.ones_like(truth), 0.02) == 0.99
-
-
 def test_mask_level_is_the_one_with_the_highest_dice():
     masks = np.zeros((3, 64, 64), np.uint8)
     masks[:2, 16:48, 16:48] = 255
@@ -166,10 +147,11 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     out, manifest = tmp_path / "model.h5", tmp_path / "manifest.csv"
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 
-    def script(name, *arguments):
+    def script(name, *arguments, status=0):
         command = [sys.executable, str(ROOT / "scripts" / name), "--data", str(data), *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == status, done.stderr
+        return done.stderr
 
     script("prepare_data.py", "--out", manifest)
     options = ["--manifest", manifest, "--run", tmp_path / "run", "--out", out, "--limit", 8, "--precision", "float32"]
@@ -180,3 +162,19 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     assert [stage["name"] for stage in classifier.info["training"]["stages"]] == ["head"]
     assert classifier.info["training"]["protocol"] == "official"
     assert classifier.predict([head(1)[0]])[0].status in ("ok", "refused")
+
+    # Its calibration can be fitted anew: on the slices that it was trained beside, and on no others.
+    calibrate = ["calibrate.py", "--manifest", manifest, "--model", out]
+    assert "Expected the slices of that training" in script(*calibrate, status=2)  # that was of eight slices
+    facts = json.loads((tmp_path / "model.json").read_text())
+    facts["training"]["slices"] = counts(assign(load_manifest(manifest), "official", 1, []))
+    facts |= {"version": "1.20200101.abcdef12", "temperature": 9.0}
+    facts["figures"] = {"testing": {"model": facts["version"]}, "held_out": {"model": "of another network"}}
+    (tmp_path / "model.json").write_text(json.dumps(facts))
+    script(*calibrate)
+    anew = json.loads((tmp_path / "model.json").read_text())
+    assert 0.3 <= anew["temperature"] <= 5.0
+    assert anew["outline_weight"] == OUTLINE_WEIGHT
+    assert anew["version"] == f"1.{date.today():%Y%m%d}.abcdef12"
+    assert anew["figures"] == {"held_out": {"model": "of another network"}}
+    assert anew["sha256"] == facts["sha256"]

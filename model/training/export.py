@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -10,13 +11,13 @@ import keras
 import numpy as np
 from sklearn.covariance import LedoitWolf
 
-from model.classifier import calibrate
 from model.delivery import write_saved_model_txt
 from model.gate import squared_distance
 from model.labels import LABELS
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.training.arrays import Arrays
-from model.training.dataset import ANY_TUMOR, Item
+from model.training.calibration import calibration
+from model.training.dataset import Item
 from model.training.familiar import evenly, with_variants
 from model.training.network import build, with_gate
 
@@ -26,7 +27,6 @@ GATE_SLACK = 1.4  # a new scanner's slices lie further out than those of the sca
 MIN_DEVIATION = 0.005  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
 MASK_LEVELS = np.arange(0.5, 0.19, -0.05)  # tried from the middle down; of equals the first is taken
-ACCEPTED_RISK = 0.02  # share of wrong answers among those not called uncertain, on validation
 FORMAT_VERSION = "1"
 
 
@@ -57,9 +57,6 @@ def export(
     kernel, bias = whitening(train["features"])
     served.get_layer("gate").set_weights([_half(kernel), bias])
     distance = squared_distance(validation["features"] @ _half(kernel) + bias)
-    known = np.array([i.label != ANY_TUMOR for i in split["validation"]])
-    truth = np.array([LABELS.index(i.label) for i in split["validation"] if i.label != ANY_TUMOR], int)
-    temperature = fit_temperature(validation["probabilities"][known], truth)
 
     out.parent.mkdir(parents=True, exist_ok=True)
     save_half(served, out)
@@ -72,13 +69,10 @@ def export(
         "labels": list(LABELS),
         "input_size": size,
         "preprocessing": PREPROCESSING_VERSION,
-        "temperature": round(temperature, 4),
-        "uncertain_below": round(
-            risk_threshold(calibrate(validation["probabilities"][known], temperature), truth, ACCEPTED_RISK), 4
-        ),
+        **calibration(validation["probabilities"], validation["mask"][..., 0], split["validation"]),
         "mask_level": fit_mask_level(validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask),
         "gate": gate_facts(distance),
-        "training": facts | {"slices": _counts(split)},
+        "training": facts | {"slices": counts(split)},
         "figures": {},
     }
     (out.parent / "model.json").write_text(json.dumps(info, indent=2) + "\n")
@@ -105,25 +99,6 @@ def gate_facts(distance: np.ndarray) -> dict[str, float]:
     threshold = GATE_SLACK * float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
     sharpness = np.log(TYPICAL_SCORE / (1.0 - TYPICAL_SCORE)) / np.log(threshold / np.median(distance))
     return {"threshold": round(threshold, 5), "sharpness": round(float(sharpness), 5)}
-
-
-def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature with the least negative log-likelihood (Guo et al., arXiv:1706.04599), searched to 1 %."""
-    candidates = np.exp(np.arange(np.log(0.3), np.log(5.0), 0.01))
-    rows = np.arange(len(truth))
-    losses = [-np.log(np.clip(calibrate(probabilities, t)[rows, truth], 1e-12, 1.0)).mean() for t in candidates]
-    return float(candidates[int(np.argmin(losses))])
-
-
-def risk_threshold(probabilities: np.ndarray, truth: np.ndarray, risk: float) -> float:
-    """The smallest confidence above which at most `risk` of the answers are wrong (0.99 when there is none)."""
-    confidence = probabilities.max(axis=1)
-    wrong = probabilities.argmax(axis=1) != truth
-    for candidate in np.arange(0.30, 0.99, 0.01):
-        accepted = confidence >= candidate
-        if accepted.any() and wrong[accepted].mean() <= risk:
-            return round(float(candidate), 2)
-    return 0.99
 
 
 def fit_mask_level(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray) -> float:
@@ -181,20 +156,23 @@ def _half(weights: np.ndarray) -> np.ndarray:
     return weights.astype(np.float16).astype(np.float32)
 
 
-def outputs(network: keras.Model, images: np.ndarray, batch: int = 32) -> dict[str, np.ndarray]:
-    """`probabilities`, `features` and `mask` of uint8 (n, s, s) slices, see `network.build`."""
+def outputs(
+    network: keras.Model, images: np.ndarray, names: Sequence[str] = ("probabilities", "features", "mask"), batch: int = 32
+) -> dict[str, np.ndarray]:
+    """What a network answers for uint8 (n, s, s) slices, by the names of `network.build`."""
     parts = []
     for start in range(0, len(images), batch):
         x = images[start : start + batch, ..., None].astype(np.float32).repeat(3, axis=-1) / 255.0
         given = network.predict_on_batch(x)
-        parts.append({k: given[k] for k in ("probabilities", "features", "mask")})
+        parts.append({k: given[k] for k in names})
     return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
-def _counts(split: dict[str, list[Item]]) -> dict[str, dict[str, int]]:
-    counts = {name: {} for name in ("train", "validation")}
-    for name, per_source in counts.items():
+def counts(split: dict[str, list[Item]]) -> dict[str, dict[str, int]]:
+    """How many slices of each source and class there are to train and to validate on."""
+    slices = {name: {} for name in ("train", "validation")}
+    for name, per_source in slices.items():
         for item in split[name]:
             key = f"{item.source}/{item.label}"
             per_source[key] = per_source.get(key, 0) + 1
-    return counts
+    return slices

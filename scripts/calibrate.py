@@ -1,0 +1,46 @@
+"""Fit a trained model's calibration anew on validation slices, as train.py does at its end: model.json changes, model.h5 not.
+
+What was measured of this model before no longer holds, so those figures leave model.json; measure.py fills them in again.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from model.classifier import DEFAULT_MODEL
+from model.training.calibration import calibration
+from model.training.dataset import load_manifest
+from model.training.odds import asked, split_of
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
+    parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
+    args = parser.parse_args()
+    file = args.model.with_name("model.json")
+    info = json.loads(file.read_text())
+    try:
+        validation = split_of(info["training"], load_manifest(args.manifest))["validation"]
+    except ValueError as error:
+        parser.error(str(error))
+    given = asked(args.model, args.data, validation, args.manifest.parent)
+    fitted = calibration(given["probabilities"], given["mask"], validation)
+    for name, value in fitted.items():
+        print(f"{name}: {info.get(name)} -> {value}")
+    number, _, weights = info["version"].split(".")
+    version = f"{number}.{datetime.date.today():%Y%m%d}.{weights}"
+    figures = {name: report for name, report in info["figures"].items() if report["model"] != info["version"]}
+    file.write_text(json.dumps(info | fitted | {"version": version, "figures": figures}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
