@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import PoFileParser, write_po
 
 from model.formats.dicom_terms import BODY_PARTS, MODALITIES
 from model.labels import CLASSES
@@ -25,6 +25,18 @@ FOLDER = ROOT / "translations"
 FILES = (("app.py", "python"), ("web/*.py", "python"), ("templates/**/*.html", "jinja2"), ("templates/**/*.txt", "jinja2"))
 KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2), "N_": None}
 OPTIONS = {"trimmed": "true", "silent": "false", "encoding": "utf-8"}
+
+
+class LastingCatalog(Catalog):
+    """A catalog that does not name the version of Babel it was written with: a newer one is no new translation."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        return [(name, "Babel\n" if name == "Generated-By" else value) for name, value in super().mime_headers]
+
+    @mime_headers.setter
+    def mime_headers(self, headers: list[tuple[str, str]]) -> None:
+        Catalog.mime_headers.fset(self, headers)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,11 +88,18 @@ def of_the_model() -> list[tuple[str, str]]:
 
 def updated(language: str, texts: Catalog) -> Catalog:
     """The language's catalog with the texts of now: what is gone is dropped, what is new has no translation yet."""
-    catalog = Catalog(locale=language, charset="utf-8", project="EarlyMed", fuzzy=False)
+    catalog = LastingCatalog(locale=language, charset="utf-8", project="EarlyMed", fuzzy=False)
     if po(language).is_file():
-        with po(language).open("rb") as file:
-            catalog = read_po(file, locale=language)
+        catalog = read(language)
     catalog.update(texts, no_fuzzy_matching=True, update_creation_date=False)
+    return catalog
+
+
+def read(language: str) -> Catalog:
+    """The catalog that people edit."""
+    catalog = LastingCatalog(locale=language)
+    with po(language).open("rb") as file:
+        PoFileParser(catalog).parse(file)
     return catalog
 
 

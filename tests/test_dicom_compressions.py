@@ -173,6 +173,7 @@ def test_jpeg_ls_that_would_never_come_to_an_end_is_given_up_and_the_next_is_rea
     with pytest.raises(ReadError, match="Expected a whole DICOM file"):
         read(jpeg_ls(endless))
     assert 0.4 < time.monotonic() - started < 3
+    assert codecs.JPEG_LS._process.returncode is not None  # it is gone, not going: the next file would be sent to it
     monkeypatch.undo()
     assert (read(jpeg_ls())[0] == whole).all()
 

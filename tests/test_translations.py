@@ -90,9 +90,14 @@ def test_catalog_is_complete_and_of_the_texts_of_now(language):
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_compiled_catalog_is_of_the_one_that_people_edit(language):
-    with translations.po(language).open("rb") as file:
-        catalog = read_po(file, locale=language)
-    assert translations.po(language).with_suffix(".mo").read_bytes() == translations.mo_bytes(catalog)
+    assert translations.po(language).with_suffix(".mo").read_bytes() == translations.mo_bytes(translations.read(language))
+
+
+def test_another_version_of_babel_is_no_other_translation(monkeypatch):
+    catalog = translations.read("es")
+    before = translations.po_bytes(catalog), translations.mo_bytes(catalog)
+    monkeypatch.setattr("babel.messages.catalog.VERSION", "99.1")
+    assert (translations.po_bytes(catalog), translations.mo_bytes(catalog)) == before
 
 
 @pytest.mark.parametrize("language", OTHERS)

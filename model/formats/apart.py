@@ -54,11 +54,14 @@ class Decoder:
             try:
                 process.stdin.write(len(data).to_bytes(LENGTH, "big") + data)
                 process.stdin.flush()
-                answer = process.stdout.read(int.from_bytes(process.stdout.read(LENGTH), "big"))
+                length = process.stdout.read(LENGTH)
+                answer = process.stdout.read(int.from_bytes(length, "big"))
             except OSError:  # it ended while it was written to
-                answer = b""
+                length = answer = b""
             finally:
                 deadline.cancel()
+            if not length:
+                process.wait()  # one that is still about to end would be taken for one that runs
         facts, _, samples = answer.partition(b"\n")
         if not facts:
             raise ValueError("JPEG-LS that cannot be decoded, or not in time")
