@@ -1,7 +1,7 @@
 """Is there a tumor? The class head and the outline are two witnesses; what they say is weighed together.
 
-On scans from a source that training has not seen, the outline tells a tumor from none better than the class head does, and on
-those that it knows, the class head does (docs/experiments.md). Their log-odds are added, as in a logarithmic opinion pool
+The more the outline says, the better a tumor is told from none on scans from sources that training has not seen, and the less
+well on those that it knows (docs/experiments.md). Their log-odds are added, as in a logarithmic opinion pool
 (Genest & Zidek, Statistical Science 1, 1986).
 """
 

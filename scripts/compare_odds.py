@@ -10,7 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.training.dataset import load_manifest
-from model.training.odds import asked, compare, split_of
+from model.training.odds import asked, compare
+from model.training.sides import remembered
 
 COLUMNS = {
     "accuracy": "accuracy",
@@ -32,8 +33,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write every figure here")
     args = parser.parse_args()
     model = args.run / "model.h5"
-    split = split_of(json.loads(model.with_name("model.json").read_text())["training"], load_manifest(args.manifest))
-    if not split["held_out"]:
+    split = remembered(args.run, load_manifest(args.manifest))
+    if not split or not split["held_out"]:
         parser.error(f"expected a run with --hold-out in {args.run}. Received: none")
     sides = {name: split[name] for name in ("validation", "held_out")}
     given = {name: asked(model, args.data, items, args.manifest.parent) for name, items in sides.items()}

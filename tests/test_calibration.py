@@ -31,7 +31,7 @@ def test_risk_threshold_keeps_the_accepted_answers_right():
 
 
 def test_the_temperature_is_fitted_after_the_outline_had_its_say():
-    """The class head is twice too sure, and the outline pulls the other way: where it says nothing, all is as without it."""
+    """The class head is twice too sure. An outline that says nothing leaves it so, one that agrees adds to it."""
     rng = np.random.default_rng(3)
     odds = rng.normal(0.0, 2.0, 4000)
     tumor = rng.random(4000) < 1 / (1 + np.exp(-odds))
