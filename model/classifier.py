@@ -48,7 +48,7 @@ class Classifier:
         self._uncertain_below = info["uncertain_below"]
         self._mask_level = info.get("mask_level", MASK_LEVEL)
         self._gate = Gate(**info["gate"])
-        self._outline_weight = info.get("outline_weight", 0.0)
+        self._odds = info.get("outline_weight", 0.0), info.get("tumor_offset", 0.0)
 
     @classmethod
     def load(cls, path: Path = DEFAULT_MODEL, engine: str | None = None, threads: int | None = None) -> "Classifier":
@@ -96,7 +96,7 @@ class Classifier:
         inferred = time.perf_counter()
         scores = self._gate.in_distribution(outputs["gate"])
         masks = outputs["mask"][..., 0]
-        probabilities = calibrate(weigh(outputs["probabilities"], masks, self._outline_weight), self._temperature)
+        probabilities = calibrate(weigh(outputs["probabilities"], masks, *self._odds), self._temperature)
         answers = [
             self._decide(refusal, frame, float(score), *rows)
             for refusal, (_, frame), score, *rows in zip(

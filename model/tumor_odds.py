@@ -13,20 +13,21 @@ PEAK_SHARE = 0.01  # of the mask's places, the likeliest: a mean over them is st
 LIMIT = 6.0  # of the outline's log-odds, either way: a mask that is all but certain does not overrule everything
 
 
-def weigh(probabilities: np.ndarray, masks: np.ndarray, weight: float) -> np.ndarray:
+def weigh(probabilities: np.ndarray, masks: np.ndarray, weight: float, offset: float = 0.0) -> np.ndarray:
     """The probabilities after the outline had its say in whether there is a tumor; which one, the class head says alone.
 
     Args:
         probabilities: (n, 4) in [0, 1], in the order of LABELS, summing to 1.
         masks: (n, m, m) in [0, 1], see `training.network.build`.
-        weight: of the outline's log-odds; those of the class head weigh 1. With 0 nothing changes.
+        weight: of the outline's log-odds; those of the class head weigh 1.
+        offset: added to the log-odds of a tumor. Without weight and offset nothing changes.
 
     Returns:
         float64 (n, 4), summing to 1. Between the three tumors the shares stay as they were.
     """
     weighed = np.array(probabilities, np.float64)
     tumors = [i for i in range(weighed.shape[1]) if i != NOTUMOR]
-    weighed[:, tumors] *= np.exp(weight * outline_odds(masks))[:, None]
+    weighed[:, tumors] *= np.exp(weight * outline_odds(masks) + offset)[:, None]
     return weighed / weighed.sum(axis=1, keepdims=True)
 
 

@@ -33,7 +33,11 @@ def main() -> int:
     parser.add_argument("--protocol", choices=("leakfree", "official"), default="leakfree")
     parser.add_argument("--hold-out", action="append", default=[], metavar="SOURCE", help="train without this source")
     parser.add_argument("--until", choices=[s.name for s in recipe.STAGES], help="end after this stage")
-    parser.add_argument("--branch", type=Path, metavar="RUN", help="go on from that run's weights after its stage 'base'")
+    beginning = parser.add_mutually_exclusive_group()
+    beginning.add_argument("--branch", type=Path, metavar="RUN", help="go on from that run's weights after its stage 'base'")
+    beginning.add_argument(
+        "--widen", type=Path, nargs="+", metavar="FILE", help="the last stage alone, from the mean of these weights"
+    )
     parser.add_argument("--epochs", type=int, nargs="+", help="of each stage, in order")
     parser.add_argument("--sizes", type=int, nargs="+", help="input sides of each stage in pixels, in order")
     parser.add_argument(
@@ -55,11 +59,19 @@ def main() -> int:
             chosen = order.permutation(len(split[name]))[: args.limit]
             split[name] = [split[name][i] for i in sorted(chosen)]
         stages, samples = smoke(stages), min(samples, args.limit)
+    if args.widen:
+        stages = stages[-1:]
     if args.until:
-        stages = stages[: 1 + [s.name for s in stages].index(args.until)]
+        names = [s.name for s in stages]
+        if args.until not in names:
+            parser.error(f"expected --until to be one of {names}. Received: {args.until!r}")
+        stages = stages[: 1 + names.index(args.until)]
+    start = args.widen or []
     if args.branch:
-        check_branch(args.branch, split)
         stages = stages[1 + [s.name for s in stages].index(recipe.BRANCH_AFTER) :]
+        start = [args.branch / f"{recipe.BRANCH_AFTER}.weights.h5"]
+    for file in start:
+        check_branch(file.parent, split)
     for field, values in (("epochs", args.epochs), ("size", args.sizes)):
         values = values or [getattr(s, field) for s in stages]
         if len(values) != len(stages):
@@ -70,33 +82,49 @@ def main() -> int:
     remember(args.run, split)
     print({name: len(chosen) for name, chosen in split.items()}, flush=True)
 
-    start = args.branch and args.branch / f"{recipe.BRANCH_AFTER}.weights.h5"
     sides = split["train"], split["validation"]
     trained = fit(args.data, *sides, args.run, args.weights, args.seed, stages, samples, start)
-    averaged = [stage.name for stage in stages if stage.name in recipe.AVERAGED] if stages[-1].name in recipe.AVERAGED else []
+    averaged = exported(args.run, [s.name for s in stages], args.widen)
     if averaged:
-        average(trained, [args.run / f"{name}.weights.h5" for name in averaged])
+        average(trained, averaged)
+    before = training_of(start[-1].parent) if start else {"stages": [], "history": [], "branch": None}
     facts = {
         "protocol": args.protocol,
         "held_out_sources": args.hold_out,
         "seed": args.seed,
-        "stages": stages_before(args.branch) + [vars(s) for s in stages],
+        "stages": before["stages"] + [vars(s) for s in stages],
         "epoch_samples": samples,
-        "averaged": averaged,
-        "branch": args.branch and args.branch.name,
-        "history": (history(args.branch) if args.branch else []) + history(args.run),
+        "averaged": [named(file) for file in averaged],
+        "branch": args.branch.name if args.branch else before["branch"],
+        "widened": [named(file) for file in args.widen or []],
+        "history": before["history"] + history(args.run),
         "weights": "imagenet" if args.weights == "imagenet" else Path(args.weights).name,
     }
     export(trained, args.data, split, args.run, args.out, facts, args.serve)
     return 0
 
 
-def stages_before(branch: Path | None) -> list[dict]:
-    """The stages that another run went through first, as its model.json has them, each with what it held out."""
-    if branch is None:
+def exported(run: Path, stages: list[str], widened: list[Path] | None) -> list[Path]:
+    """The weights whose mean is exported, none: those of the last stage as they are.
+
+    Of a run that widens others, the last of them counts for what `recipe.AVERAGED` has of the stages before.
+    """
+    if stages[-1] != recipe.AVERAGED[-1]:
         return []
-    training = json.loads((branch / "model.json").read_text())["training"]
-    return [stage | {"held_out": training["held_out_sources"]} for stage in training["stages"]]
+    last = run / f"{stages[-1]}.weights.h5"
+    return [widened[-1], last] if widened else [run / f"{name}.weights.h5" for name in recipe.AVERAGED]
+
+
+def named(weights: Path) -> str:
+    """A file of weights as model.json names it: with its run, without what is particular to this machine."""
+    return f"{weights.parent.name}/{weights.name}"
+
+
+def training_of(run: Path) -> dict:
+    """What another run's model.json says of its training; each of its stages with what it held out."""
+    training = json.loads((run / "model.json").read_text())["training"]
+    stages = [{"held_out": training["held_out_sources"]} | stage for stage in training["stages"]]
+    return training | {"stages": stages}
 
 
 if __name__ == "__main__":

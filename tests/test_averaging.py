@@ -27,6 +27,17 @@ def test_weights_are_the_mean_of_the_files_and_the_networks_own_play_no_part(tmp
     assert [np.unique(weight).tolist() for weight in averaged.get_weights()] == [[1.0], [1.0]]
 
 
+def test_a_model_h5_gives_the_weights_of_the_layers_that_are_there_and_counts_as_often_as_it_is_given(tmp_path):
+    served = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="dense"), keras.layers.Dense(5, name="gate")])
+    served.set_weights([np.full(weight.shape, 4.0, np.float32) for weight in served.get_weights()])
+    served.save(tmp_path / "model.h5")
+    averaged = network()
+    average(averaged, [saved(tmp_path, "first", 1.0), tmp_path / "model.h5", tmp_path / "model.h5"])
+    assert [np.unique(weight).tolist() for weight in averaged.get_weights()] == [[3.0], [3.0]]
+    with pytest.raises(ValueError):
+        average(network(units=4), [tmp_path / "model.h5"])
+
+
 def test_only_weights_of_this_network_can_be_averaged(tmp_path):
     with pytest.raises(ValueError):
         average(network(), [saved(tmp_path, "other", 1.0, units=5)])

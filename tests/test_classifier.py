@@ -197,6 +197,13 @@ def test_the_outline_has_its_say_in_whether_there_is_a_tumor(slices):
     assert answer.tumor.box == (16, 16, 32, 32)
 
 
+def test_the_offset_of_the_model_counts(slices):
+    """Odds of a tumor 3 to 7, doubled."""
+    info = INFO | {"tumor_offset": float(np.log(2))}
+    answer = Classifier(fake_network([0.1, 0.15, 0.7, 0.05], mask_value=0.9), info).predict(slices[:1])[0]
+    assert answer.probabilities["notumor"] == pytest.approx(7 / 13, abs=1e-4)
+
+
 def test_low_confidence_is_uncertain(slices):
     assert Classifier(fake_network([0.55, 0.15, 0.15, 0.15]), INFO).predict(slices[:1])[0].uncertain
 

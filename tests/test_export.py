@@ -163,6 +163,20 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     assert classifier.info["training"]["protocol"] == "official"
     assert classifier.predict([head(1)[0]])[0].status in ("ok", "refused")
 
+    # The last stage can go on from the mean of such weights and says where they are from.
+    widened = ["--manifest", manifest, "--run", tmp_path / "wide", "--out", tmp_path / "wide" / "model.h5", "--limit", 8]
+    widened += ["--sizes", 64, "--precision", "float32", "--protocol", "official"]
+    (tmp_path / "run" / "model.json").write_text((tmp_path / "model.json").read_text())
+    script("train.py", *widened, "--widen", tmp_path / "run" / "head.weights.h5", tmp_path / "run" / "head.weights.h5")
+    facts = json.loads((tmp_path / "wide" / "model.json").read_text())["training"]
+    assert [stage["name"] for stage in facts["stages"]] == ["head", "widen"]
+    assert [row["stage"] for row in facts["history"]] == ["head", "widen"]
+    assert facts["widened"] == ["run/head.weights.h5", "run/head.weights.h5"]
+    assert facts["averaged"] == ["run/head.weights.h5", "wide/widen.weights.h5"]
+    assert "expected --until to be one of ['widen']" in script(
+        "train.py", *widened, "--until", "base", "--widen", tmp_path / "run" / "head.weights.h5", status=2
+    )
+
     # Its calibration can be fitted anew: on the slices that it was trained beside, and on no others.
     calibrate = ["calibrate.py", "--manifest", manifest, "--model", out]
     assert "Expected the slices of that training" in script(*calibrate, status=2)  # that was of eight slices

@@ -122,9 +122,37 @@ def test_a_branch_starts_from_the_weights_of_another_run(data, split, tmp_path, 
     first = run(data, split, tmp_path / "first")
     monkeypatch.setattr(keras.Model, "fit", lambda self, *a, **k: type("History", (), {"history": {"val_loss": [1.0]}}))
     sides = split["train"][:4], split["train"][:4]
-    branch = fit(data, *sides, tmp_path / "branch", None, 6, STAGES[1:], 4, start=tmp_path / "first" / "all.weights.h5")
+    branch = fit(data, *sides, tmp_path / "branch", None, 6, STAGES[1:], 4, start=[tmp_path / "first" / "all.weights.h5"])
     for a, b in zip(first.get_weights(), branch.get_weights(), strict=True):
         assert np.array_equal(a, b)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # nothing was optimized: `fit` is replaced
+def test_a_stage_begins_with_the_mean_of_stages_before_it_wherever_they_were_trained(data, split, tmp_path, monkeypatch):
+    run(data, split, tmp_path / "first")
+
+    def moved(self, *args, **kwargs):
+        self.set_weights([w + 1.0 for w in self.get_weights()])
+        return type("History", (), {"history": {"val_loss": [1.0]}})
+
+    monkeypatch.setattr(keras.Model, "fit", moved)
+    sides = split["train"][:4], split["train"][:4]
+    stages = (recipe.Stage("fine", 64, 1, 1e-4, 2), recipe.Stage("widen", 64, 1, 1e-4, 2, mean_of=("head", "fine")))
+    start = [tmp_path / "first" / f"{name}.weights.h5" for name in ("head", "all")]
+    ended = fit(data, *sides, tmp_path / "second", None, 6, stages, 4, start=start)
+
+    def weights(folder, name):
+        other = keras.models.clone_model(ended)
+        other.load_weights(tmp_path / folder / f"{name}.weights.h5")
+        return other.get_weights()
+
+    head, whole = weights("first", "head"), weights("first", "all")
+    fine = weights("second", "fine")
+    for h, w, f, e in zip(head, whole, fine, ended.get_weights(), strict=True):
+        assert np.allclose(f, (h + w) / 2 + 1.0, atol=1e-6)
+        assert np.allclose(e, (h + f) / 2 + 1.0, atol=1e-6)
+    with pytest.raises(FileNotFoundError, match=r"whose mean widen begins with. Missing: \['head'\]"):
+        fit(data, *sides, tmp_path / "third", None, 6, stages, 4)
 
 
 def test_smoke_keeps_every_stage_for_one_epoch():
@@ -134,15 +162,26 @@ def test_smoke_keeps_every_stage_for_one_epoch():
         ("fine", 1),
         ("polish", 1),
         ("settle", 1),
+        ("widen", 1),
     ]
+
+
+def test_what_is_exported_is_half_widened_half_as_it_was_before():
+    exported = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "train.py"))["exported"]
+    run, other = Path("runs/one"), [Path("runs/base/base.weights.h5"), Path("runs/other/model.h5")]
+    files = [file.name for file in exported(run, [s.name for s in recipe.STAGES], None)]
+    assert files == ["polish.weights.h5", "settle.weights.h5", "widen.weights.h5", "widen.weights.h5"]
+    assert exported(run, ["widen"], other) == [Path("runs/other/model.h5"), Path("runs/one/widen.weights.h5")]
+    assert exported(run, ["head", "base"], None) == []
 
 
 def test_a_branch_names_the_stages_before_it_and_what_they_held_out(tmp_path):
-    stages_before = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "train.py"))["stages_before"]
-    assert stages_before(None) == []
-    training = {"held_out_sources": ["healthy_t1"], "stages": [{"name": "head"}, {"name": "base"}]}
+    training_of = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "train.py"))["training_of"]
+    stages = [{"name": "head", "held_out": ["br35h_tumor"]}, {"name": "base"}]
+    training = {"held_out_sources": ["healthy_t1"], "stages": stages, "history": [{"epoch": 1}]}
     (tmp_path / "model.json").write_text(json.dumps({"training": training}))
-    assert stages_before(tmp_path) == [
-        {"name": "head", "held_out": ["healthy_t1"]},
+    assert training_of(tmp_path)["stages"] == [
+        {"name": "head", "held_out": ["br35h_tumor"]},
         {"name": "base", "held_out": ["healthy_t1"]},
     ]
+    assert training_of(tmp_path)["history"] == [{"epoch": 1}]

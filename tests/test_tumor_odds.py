@@ -34,6 +34,12 @@ def test_the_odds_of_both_are_added():
     assert weighed.sum() == pytest.approx(1.0, abs=1e-12)
 
 
+def test_an_offset_shifts_the_odds_of_a_tumor():
+    weighed = weigh(ROW, mask(0.9, 16), 0.5, np.log(0.5))  # of 12 to 1, half
+    assert weighed[0, NOTUMOR] == pytest.approx(1 / 7, abs=1e-5)
+    assert weigh(ROW, mask(0.9, 16), 0.0, -0.7)[0, [0, 1]] @ [1, -5] == pytest.approx(0.0, abs=1e-12)
+
+
 def test_between_the_tumors_nothing_shifts():
     weighed = weigh(ROW, mask(0.01, 1600), 1.0)[0]
     tumors = [i for i in range(len(LABELS)) if i != NOTUMOR]

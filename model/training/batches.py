@@ -1,5 +1,6 @@
 """What the network is shown: drawn by source and class, tissue exchanged, augmented, a batch at a time."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import keras
@@ -26,7 +27,8 @@ def admissible(items: Iterable[Item]) -> np.ndarray:
 def shares(items: list[Item]) -> np.ndarray:
     """The probability of drawing each item, after recipe.SHARES; sources that are not there leave their share to the rest."""
     keys = [(i.source, i.label) for i in items]
-    weights = np.array([recipe.SHARES[k] for k in keys]) / np.array([keys.count(k) for k in keys])
+    count = Counter(keys)
+    weights = np.array([recipe.SHARES[k] / count[k] for k in keys])
     return weights / weights.sum()
 
 

@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import keras
 
 from model.training import recipe
 from model.training.arrays import Arrays
+from model.training.averaging import average
 from model.training.batches import TrainingBatches, ValidationBatches
 from model.training.dataset import Item
 from model.training.losses import admissible_cross_entropy, dice_cross_entropy
@@ -27,7 +28,7 @@ def fit(
     seed: int,
     stages: Iterable[recipe.Stage] = recipe.STAGES,
     samples: int = recipe.EPOCH_SAMPLES,
-    start: Path | None = None,
+    start: Sequence[Path] = (),
 ) -> keras.Model:
     """Train, or go on with the training that `run` holds.
 
@@ -36,7 +37,7 @@ def fit(
         run: the folder of this run: `state.keras` (network and optimizer after the last epoch), `state.json`,
             `STAGE.weights.h5` with the best of each stage, `log.csv`; `arrays-SIZE.npz` beside it is shared between runs.
         weights: of the VGG16 base, see `network.build`.
-        start: the weights that another run ended a stage with, to begin from instead.
+        start: weights of other runs, whose mean is what to begin with instead, see `averaging.average`.
 
     Returns:
         The network of the last stage with the weights of its best validation loss; outputs `probabilities` and `mask`.
@@ -58,7 +59,7 @@ def fit(
         )
         stripped = train_arrays.stripped(seed)
         if state["epoch"] == 0 and state["best"] is None:
-            network = _start(stage, network, weights, max(1, samples // recipe.BATCH), start)
+            network = _start(stage, network, weights, max(1, samples // recipe.BATCH), _averaged(stage, network, run, start))
         while state["epoch"] < stage.epochs and state["since_best"] < recipe.PATIENCE:
             history = network.fit(
                 TrainingBatches(train_arrays, stripped, samples, (seed, number, state["epoch"]), stage.exchange),
@@ -86,15 +87,15 @@ def fit(
 
 
 def _start(
-    stage: recipe.Stage, previous: keras.Model | None, weights: str | Path | None, steps: int, start: Path | None
+    stage: recipe.Stage, previous: keras.Model | None, weights: str | Path | None, steps: int, averaged: Sequence[Path]
 ) -> keras.Model:
-    """A compiled network for a stage, with the weights of the stage before it."""
-    full = build(stage.size, None if previous or start else weights)
+    """A compiled network for a stage, with the mean of some weights, or those of the stage before it."""
+    full = build(stage.size, None if previous or averaged else weights)
     network = keras.Model(full.input, {k: full.output[k] for k in ("probabilities", "mask")}, name="training")
-    if previous:
+    if averaged:
+        average(network, averaged)
+    elif previous:
         network.set_weights(previous.get_weights())
-    elif start:
-        network.load_weights(start)
     freeze(network, stage.frozen)
     total = steps * stage.epochs
     rate = keras.optimizers.schedules.CosineDecay(
@@ -107,6 +108,20 @@ def _start(
         weighted_metrics={"probabilities": [keras.metrics.CategoricalAccuracy("accuracy")], "mask": []},
     )
     return network
+
+
+def _averaged(stage: recipe.Stage, previous: keras.Model | None, run: Path, start: Sequence[Path]) -> list[Path]:
+    """The weights whose mean a stage begins with: of other runs for the first stage, of those before it for others."""
+    if previous is None:
+        return list(start)
+    folders = [run, *(file.parent for file in start)]
+    found = {name: [f for f in (folder / f"{name}.weights.h5" for folder in folders) if f.is_file()] for name in stage.mean_of}
+    missing = [name for name, files in found.items() if not files]
+    if missing:
+        raise FileNotFoundError(
+            f"Expected weights of {stage.mean_of}, whose mean {stage.name} begins with. Missing: {missing}"
+        )
+    return [found[name][0] for name in stage.mean_of]
 
 
 def history(run: Path) -> list[dict]:

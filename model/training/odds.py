@@ -38,7 +38,7 @@ def asked(model: Path, data: Path, items: list[Item], cache: Path) -> dict[str, 
 
 
 def compare(given: dict[str, dict], sides: dict[str, list[Item]], weight: float) -> dict[str, dict[str, float]]:
-    """What comes of a weight of the outline on every side, with the temperature that `validation` gives it.
+    """What comes of a weight of the outline on every side, with the offset and temperature that `validation` gives it.
 
     Args:
         given: what `asked` returned, by side.
@@ -51,10 +51,11 @@ def compare(given: dict[str, dict], sides: dict[str, list[Item]], weight: float)
         classes, too. No slice is refused.
     """
     known = given["validation"]
-    temperature = calibration(known["probabilities"], known["mask"], sides["validation"], weight)["temperature"]
+    fitted = calibration(known["probabilities"], known["mask"], sides["validation"], weight)
     report = {}
     for name, items in sides.items():
-        answers = calibrate(weigh(given[name]["probabilities"], given[name]["mask"], weight), temperature)
+        weighed = weigh(given[name]["probabilities"], given[name]["mask"], weight, fitted["tumor_offset"])
+        answers = calibrate(weighed, fitted["temperature"])
         draws = shares(items) if name == "validation" else np.full(len(items), 1.0 / len(items))
         tumor = np.array([i.label != LABELS[NOTUMOR] for i in items])
         of_tumors, of_healthy = draws[tumor] / draws[tumor].sum(), draws[~tumor] / draws[~tumor].sum()

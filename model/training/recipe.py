@@ -16,6 +16,7 @@ class Stage:
         exchange: how much of the exchange of tissue and tones between slices is left, in [0, 1]. What it teaches lasts;
             what it costs in sharpness should be made good at the end.
         mask_weight: of the mask's loss against the class's.
+        mean_of: the stages whose weights at their end are averaged to begin with; none: the weights of the stage before.
     """
 
     name: str
@@ -25,20 +26,24 @@ class Stage:
     frozen: int
     exchange: float = 1.0
     mask_weight: float = 1.0
+    mean_of: tuple[str, ...] = ()
 
 
 # First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at the
-# size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work. A run
-# that holds sources out ends after `base` (--until), is asked about them, and others may branch off there (--branch).
+# size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work. With
+# few exchanges the network learns its own sources and forgets how to do without them, so the last stage goes back towards
+# `base` and exchanges all again. A run that holds sources out may end after `base` (--until), and others branch off there
+# (--branch).
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
     Stage("base", 128, 8, 1.2e-4, 2, mask_weight=2.0),
     Stage("fine", 192, 11, 8e-5, 2, exchange=0.3, mask_weight=2.0),
     Stage("polish", 160, 18, 1e-4, 2, exchange=0.25, mask_weight=2.0),
     Stage("settle", 160, 14, 5e-5, 2, exchange=0.4, mask_weight=2.0),
+    Stage("widen", 160, 10, 8e-5, 2, mask_weight=2.0, mean_of=("base", "polish", "settle")),
 )
 BRANCH_AFTER = "base"
-AVERAGED = ("polish", "settle")  # what is exported is the mean of the weights that these ended with
+AVERAGED = ("polish", "settle", "widen", "widen")  # what is exported is the mean of the weights that these ended with
 BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
 EPOCH_SAMPLES = 4800
 WEIGHT_DECAY = 1e-4
