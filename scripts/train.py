@@ -72,6 +72,7 @@ def main() -> int:
         start = [args.branch / f"{recipe.BRANCH_AFTER}.weights.h5"]
     for file in start:
         check_branch(file.parent, split)
+    before = training_of(start[-1].parent) if start else {"stages": [], "history": [], "branch": None}
     for field, values in (("epochs", args.epochs), ("size", args.sizes)):
         values = values or [getattr(s, field) for s in stages]
         if len(values) != len(stages):
@@ -87,7 +88,6 @@ def main() -> int:
     averaged = exported(args.run, [s.name for s in stages], args.widen)
     if averaged:
         average(trained, averaged)
-    before = training_of(start[-1].parent) if start else {"stages": [], "history": [], "branch": None}
     facts = {
         "protocol": args.protocol,
         "held_out_sources": args.hold_out,
