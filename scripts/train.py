@@ -19,6 +19,7 @@ from model.training.averaging import average
 from model.training.dataset import assign, load_manifest
 from model.training.export import export
 from model.training.fit import fit, history, smoke
+from model.training.odds import split_of
 from model.training.precision import PRECISIONS, policy
 from model.training.sides import check_branch, remember, remembered
 
@@ -70,9 +71,14 @@ def main() -> int:
     if args.branch:
         stages = stages[1 + [s.name for s in stages].index(recipe.BRANCH_AFTER) :]
         start = [args.branch / f"{recipe.BRANCH_AFTER}.weights.h5"]
-    for file in start:
-        check_branch(file.parent, split)
-    before = training_of(start[-1].parent) if start else {"stages": [], "history": [], "branch": None}
+    try:
+        for file in start:
+            if not remembered(file.parent, items):  # such as a model.h5 out of the project's history
+                remember(file.parent, split_of(training_of(file.parent), items))
+            check_branch(file.parent, split)
+        before = training_of(start[-1].parent) if start else {"stages": [], "history": [], "branch": None}
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
     for field, values in (("epochs", args.epochs), ("size", args.sizes)):
         values = values or [getattr(s, field) for s in stages]
         if len(values) != len(stages):

@@ -40,7 +40,7 @@ def ranking(passed: Mapping[str, bool], avx512: bool) -> list[str]:
     """The engines that `auto` tries, the best first: those that passed, and TensorFlow when none of them can run.
 
     Without AVX-512 ncnn was measured to be the fastest, for the multiplications that it saves. With it a page gains
-    a few milliseconds by it, and the server takes 25 MB more, which is all that its target leaves (docs/performance.md).
+    a few milliseconds by it, and the server takes as much memory as its target allows (docs/performance.md).
     """
     order = ["openvino-bf16", "openvino", "ncnn"] if avx512 else ["ncnn", "openvino"]
     return [engine for engine in order if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]

@@ -41,6 +41,9 @@ def fit(
 
     Returns:
         The network of the last stage with the weights of its best validation loss; outputs `probabilities` and `mask`.
+
+    Raises:
+        FileNotFoundError: when weights that a stage begins with are neither in `run` nor beside `start`.
     """
     run.mkdir(parents=True, exist_ok=True)
     state_file, network_file = run / "state.json", run / "state.keras"

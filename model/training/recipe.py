@@ -13,8 +13,8 @@ class Stage:
         epochs: of `EPOCH_SAMPLES` slices each.
         rate: AdamW's peak learning rate; warmed up over a tenth of the stage, then cosine to a hundredth of it.
         frozen: how many of VGG16's five blocks stay as they are.
-        exchange: how much of the exchange of tissue and tones between slices is left, in [0, 1]. What it teaches lasts;
-            what it costs in sharpness should be made good at the end.
+        exchange: how much of the exchange of tissue and tones between slices is left, in [0, 1]. All of it is best for
+            sources that training has not seen, less for those that it has.
         mask_weight: of the mask's loss against the class's.
         mean_of: the stages whose weights at their end are averaged to begin with; none: the weights of the stage before.
     """
