@@ -1,9 +1,6 @@
 """AdamW with a higher rate for the layers that start from nothing than for those that were trained before."""
 
-import math
-
 import keras
-from keras import ops
 
 
 @keras.saving.register_keras_serializable("earlymed")
@@ -26,34 +23,3 @@ class DiscriminativeAdamW(keras.optimizers.AdamW):
 
     def get_config(self) -> dict:
         return super().get_config() | {"head_factor": self.head_factor}
-
-
-@keras.saving.register_keras_serializable("earlymed")
-class WarmHeldCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that rises over a tenth of the steps, is held, and falls to a hundredth along half a cosine.
-
-    Held first and lowered late, as in Hu et al., arXiv:2404.06395, section 4; with `held` at a tenth, the usual warm-up and
-    cosine (Loshchilov & Hutter, arXiv:1608.03983).
-
-    Args:
-        peak: the highest rate.
-        steps: how many there are.
-        held: the share of the steps after which the rate falls, in [0.1, 1).
-    """
-
-    FIRST, LAST = 0.05, 0.01  # of the peak
-
-    def __init__(self, peak: float, steps: int, held: float = 0.1):
-        if not 0.1 <= held < 1.0:
-            raise ValueError(f"Expected a share of the steps in [0.1, 1) to hold the rate for. Received: {held}")
-        self.peak, self.steps, self.held = peak, steps, held
-
-    def __call__(self, step):
-        done = ops.cast(step, "float32") / self.steps
-        rising = self.FIRST + (1.0 - self.FIRST) * ops.minimum(done / 0.1, 1.0)
-        fallen = ops.clip((done - self.held) / (1.0 - self.held), 0.0, 1.0)
-        falling = self.LAST + (1.0 - self.LAST) * 0.5 * (1.0 + ops.cos(math.pi * fallen))
-        return self.peak * rising * falling
-
-    def get_config(self) -> dict:
-        return {"peak": self.peak, "steps": self.steps, "held": self.held}

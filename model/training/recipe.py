@@ -17,9 +17,6 @@ class Stage:
             sources that training has not seen, less for those that it has.
         mask_weight: of the mask's loss against the class's.
         mean_of: the stages whose weights at their end are averaged to begin with; none: the weights of the stage before.
-        held: the share of the stage after which the rate begins to fall, in [0.1, 1).
-        mean_from: it ends with the mean of its weights after this epoch, the first being 1, and after each that follows; 0: it
-            ends with those of its best epoch.
     """
 
     name: str
@@ -30,8 +27,6 @@ class Stage:
     exchange: float = 1.0
     mask_weight: float = 1.0
     mean_of: tuple[str, ...] = ()
-    held: float = 0.1
-    mean_from: int = 0
 
 
 # First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at the
@@ -46,11 +41,9 @@ STAGES = (
     Stage("polish", 160, 18, 1e-4, 2, exchange=0.25, mask_weight=2.0),
     Stage("settle", 160, 14, 5e-5, 2, exchange=0.4, mask_weight=2.0),
     Stage("widen", 160, 10, 8e-5, 2, mask_weight=2.0, mean_of=("base", "polish", "settle")),
-    Stage("steady", 160, 9, 5e-5, 2, mask_weight=2.0, mean_of=("polish", "settle", "widen", "widen"), held=7 / 9, mean_from=8),
 )
 BRANCH_AFTER = "base"
-# What is exported is the mean of the weights that these ended with.
-AVERAGED = ("polish", "settle", "widen", "widen", *["steady"] * 4)
+AVERAGED = ("polish", "settle", "widen", "widen")  # what is exported is the mean of the weights that these ended with
 BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
 EPOCH_SAMPLES = 4800
 WEIGHT_DECAY = 1e-4
