@@ -72,11 +72,10 @@ def main() -> int:
         stages = stages[1 + [s.name for s in stages].index(recipe.BRANCH_AFTER) :]
         start = [args.branch / f"{recipe.BRANCH_AFTER}.weights.h5"]
     try:
+        before = {"stages": [], "history": [], "branch": None}
         for file in start:
-            if not remembered(file.parent, items):  # such as a model.h5 out of the project's history
-                remember(file.parent, split_of(training_of(file.parent), items))
-            check_branch(file.parent, split)
-        before = training_of(start[-1].parent) if start else {"stages": [], "history": [], "branch": None}
+            before = training_of(file.parent)  # that tells the split, too, of a model.h5 out of the project's history
+            check_branch(file.parent.name, remembered(file.parent, items) or split_of(before, items), split)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     for field, values in (("epochs", args.epochs), ("size", args.sizes)):
@@ -117,8 +116,7 @@ def exported(run: Path, stages: list[str], widened: list[Path] | None) -> list[P
     """
     if stages[-1] != recipe.AVERAGED[-1]:
         return []
-    last = run / f"{stages[-1]}.weights.h5"
-    return [widened[-1], last] if widened else [run / f"{name}.weights.h5" for name in recipe.AVERAGED]
+    return [widened[-1] if widened and name != stages[-1] else run / f"{name}.weights.h5" for name in recipe.AVERAGED]
 
 
 def named(weights: Path) -> str:

@@ -64,8 +64,8 @@ def test_an_offset_that_the_network_has_is_taken_back_as_training_weighs_the_sou
     probabilities[:, 0] = 1.0 - probabilities[:, NOTUMOR]
     items = [Item("", "kaggle", "Training", "glioma" if t else "notumor") for t in tumor[rows]]
     assert fit_offset(probabilities, items) == pytest.approx(-0.8, abs=0.1)
-    fitted = calibration(probabilities, np.full((len(rows), 2, 2), 0.5), items)
-    assert fitted["tumor_offset"] == fit_offset(probabilities, items)
+    outline = np.full((len(rows), 1, 1), 1 / (1 + np.exp(-1.5)))  # what it says too much, a third of 1.5, is taken back, too
+    assert calibration(probabilities, outline, items, 1 / 3)["tumor_offset"] == pytest.approx(-0.8 - 0.5, abs=0.1)
 
 
 def test_slices_that_do_not_tell_give_no_offset():

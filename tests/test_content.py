@@ -138,6 +138,16 @@ def test_pictures_belong_to_the_served_model(client, fake):
     assert there.get("/how-it-works/evidence.jpg").data != evidence
 
 
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [("outline_weight", "the evidence and the outline say together"), ("tumor_offset", "is taken off before the answer")],
+)
+def test_what_else_has_a_part_in_the_answer_is_told_where_it_has(client, fake, key, sentence):
+    assert sentence not in text_of(client.get("/how-it-works").text)
+    fake.info[key] = -0.5
+    assert sentence in text_of(client.get("/how-it-works").text)
+
+
 def test_the_model_is_asked_once(client, fake):
     fake.answer = ok("meningioma", tumor=True)
     client.get("/how-it-works")

@@ -179,7 +179,8 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     assert [stage["name"] for stage in facts["stages"]] == ["head", "widen"]
     assert [row["stage"] for row in facts["history"]] == ["head", "widen"]
     assert facts["widened"] == ["run/head.weights.h5", "run/head.weights.h5"]
-    assert facts["averaged"] == ["run/head.weights.h5", "wide/widen.weights.h5"]
+    assert facts["averaged"] == ["run/head.weights.h5"] * 2 + ["wide/widen.weights.h5"] * 2
+    assert not (tmp_path / "run" / "split.json").exists()  # what is gone on from is read alone
     assert "expected --until to be one of ['widen']" in script("train.py", *widened, "--until", "base", status=2)
     full = build(64, None)
     trained = keras.Model(full.input, {name: full.output[name] for name in ("probabilities", "mask")})
@@ -196,12 +197,13 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     assert "Expected the slices of that training" in script(*calibrate, status=2)  # that was of eight slices
     facts = json.loads((tmp_path / "model.json").read_text())
     facts["training"]["slices"] = counts(assign(load_manifest(manifest), "official", 1, []))
-    facts |= {"version": "1.20200101.abcdef12", "temperature": 9.0}
+    facts |= {"version": "1.20200101.abcdef12", "temperature": 9.0, "tumor_offset": 9.0}
     facts["figures"] = {"testing": {"model": facts["version"]}, "held_out": {"model": "of another network"}}
     (tmp_path / "model.json").write_text(json.dumps(facts))
     script(*calibrate)
     anew = json.loads((tmp_path / "model.json").read_text())
     assert 0.3 <= anew["temperature"] <= 5.0
+    assert abs(anew["tumor_offset"]) <= 2.0
     assert anew["outline_weight"] == OUTLINE_WEIGHT
     assert anew["version"] == f"1.{date.today():%Y%m%d}.abcdef12"
     assert anew["figures"] == {"held_out": {"model": "of another network"}}

@@ -171,7 +171,7 @@ def test_what_is_exported_is_half_widened_half_as_it_was_before():
     run, other = Path("runs/one"), [Path("runs/base/base.weights.h5"), Path("runs/other/model.h5")]
     files = [file.name for file in exported(run, [s.name for s in recipe.STAGES], None)]
     assert files == ["polish.weights.h5", "settle.weights.h5", "widen.weights.h5", "widen.weights.h5"]
-    assert exported(run, ["widen"], other) == [Path("runs/other/model.h5"), Path("runs/one/widen.weights.h5")]
+    assert exported(run, ["widen"], other) == [other[1]] * 2 + [Path("runs/one/widen.weights.h5")] * 2
     assert exported(run, ["head", "base"], None) == []
 
 

@@ -49,6 +49,17 @@ def test_with_weight_held_out_sources_gain_and_known_ones_lose(report):
     assert unseen[1]["missed"] < unseen[0]["missed"]
 
 
+def test_the_offset_that_known_slices_show_is_taken_back_on_all():
+    """A network that sees tumors too easily, by 2 in log-odds: it would call one healthy slice in four healthy."""
+    tumor = np.arange(200) < 100
+    odds = np.where(tumor, 1.5, -1.5) + np.tile(np.linspace(-3.0, 3.0, 100), 2)
+    given = {name: told(odds + 2.0, 0 * odds) for name in ("validation", "held_out")}
+    sides = {name: of("glioma", 100) + of("notumor", 100) for name in given}
+    for row in compare(given, sides, 0.25).values():
+        assert row["sensitivity"] == pytest.approx(0.75, abs=0.03)
+        assert row["specificity"] == pytest.approx(0.75, abs=0.03)
+
+
 def test_slices_of_a_source_weigh_together_what_training_draws_of_it():
     """Of four sources of healthy and tumor slices one of each is wrong; what that costs is its source's share of the draws."""
     items = of("glioma", 6) + of("glioma", 2, "tcga_lgg") + of("notumor", 3) + of("notumor", 9, "healthy_t1")

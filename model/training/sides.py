@@ -27,11 +27,11 @@ def remembered(run: Path, items: list[Item]) -> dict[str, list[Item]] | None:
     return split
 
 
-def check_branch(run: Path, split: dict[str, list[Item]]) -> None:
-    """Raises ValueError when what this run must not have seen was trained on by the run it branches off."""
-    sides = json.loads((run / "split.json").read_text())
-    seen = [i for name in ("validation", "testing", "held_out") for i in split[name] if sides.get(i.path) == "train"]
+def check_branch(name: str, before: dict[str, list[Item]], split: dict[str, list[Item]]) -> None:
+    """Raises ValueError when what a run must not have seen was trained on by the run, called `name`, that it begins with."""
+    trained = {i.path for i in before["train"]}
+    seen = [i for side in ("validation", "testing", "held_out") for i in split[side] if i.path in trained]
     if seen:
         raise ValueError(
-            f"{run} has trained on {len(seen)} slices that this run validates or tests on, such as {seen[0].path}"
+            f"{name} has trained on {len(seen)} slices that this run validates or tests on, such as {seen[0].path}"
         )
