@@ -37,7 +37,7 @@ def main() -> int:
     beginning = parser.add_mutually_exclusive_group()
     beginning.add_argument("--branch", type=Path, metavar="RUN", help="go on from that run's weights after its stage 'base'")
     beginning.add_argument(
-        "--widen", type=Path, nargs="+", metavar="FILE", help="the last stage alone, from the mean of these weights"
+        "--go-on", type=Path, nargs="+", metavar="FILE", help="the last stage alone, from the mean of these weights"
     )
     parser.add_argument("--epochs", type=int, nargs="+", help="of each stage, in order")
     parser.add_argument("--sizes", type=int, nargs="+", help="input sides of each stage in pixels, in order")
@@ -60,14 +60,14 @@ def main() -> int:
             chosen = order.permutation(len(split[name]))[: args.limit]
             split[name] = [split[name][i] for i in sorted(chosen)]
         stages, samples = smoke(stages), min(samples, args.limit)
-    if args.widen:
+    if args.go_on:
         stages = stages[-1:]
     if args.until:
         names = [s.name for s in stages]
         if args.until not in names:
             parser.error(f"expected --until to be one of {names}. Received: {args.until!r}")
         stages = stages[: 1 + names.index(args.until)]
-    start = args.widen or []
+    start = args.go_on or []
     if args.branch:
         stages = stages[1 + [s.name for s in stages].index(recipe.BRANCH_AFTER) :]
         start = [args.branch / f"{recipe.BRANCH_AFTER}.weights.h5"]
@@ -90,7 +90,7 @@ def main() -> int:
 
     sides = split["train"], split["validation"]
     trained = fit(args.data, *sides, args.run, args.weights, args.seed, stages, samples, start)
-    averaged = exported(args.run, [s.name for s in stages], args.widen)
+    averaged = exported(args.run, [s.name for s in stages], args.go_on)
     if averaged:
         average(trained, averaged)
     facts = {
@@ -101,7 +101,7 @@ def main() -> int:
         "epoch_samples": samples,
         "averaged": [named(file) for file in averaged],
         "branch": args.branch.name if args.branch else before["branch"],
-        "widened": [named(file) for file in args.widen or []],
+        "went_on_from": [named(file) for file in args.go_on or []],
         "history": before["history"] + history(args.run),
         "weights": "imagenet" if args.weights == "imagenet" else Path(args.weights).name,
     }
@@ -109,14 +109,14 @@ def main() -> int:
     return 0
 
 
-def exported(run: Path, stages: list[str], widened: list[Path] | None) -> list[Path]:
+def exported(run: Path, stages: list[str], start: list[Path] | None) -> list[Path]:
     """The weights whose mean is exported, none: those of the last stage as they are.
 
-    Of a run that widens others, the last of them counts for what `recipe.AVERAGED` has of the stages before.
+    Of a run that goes on from others, the last of them counts for what `recipe.AVERAGED` has of the stages before.
     """
     if stages[-1] != recipe.AVERAGED[-1]:
         return []
-    return [widened[-1] if widened and name != stages[-1] else run / f"{name}.weights.h5" for name in recipe.AVERAGED]
+    return [start[-1] if start and name != stages[-1] else run / f"{name}.weights.h5" for name in recipe.AVERAGED]
 
 
 def named(weights: Path) -> str:

@@ -5,7 +5,7 @@ from model.labels import LABELS
 from model.training import batches as batches_module
 from model.training import recipe
 from model.training.arrays import Arrays
-from model.training.batches import TUMOR, TrainingBatches, ValidationBatches, admissible, shares
+from model.training.batches import TrainingBatches, ValidationBatches, admissible, shares
 from model.training.dataset import ANY_TUMOR, Item
 
 SIDE = 64
@@ -13,8 +13,9 @@ SIDE = 64
 
 @pytest.fixture
 def plain(monkeypatch):
-    """Nothing is augmented or restyled."""
+    """Nothing is augmented, restyled or refocused."""
     monkeypatch.setattr(recipe, "RESTYLED_SHARE", 0.0)
+    monkeypatch.setattr(batches_module, "refocus", lambda image, *_: image)
     monkeypatch.setattr(batches_module, "augment", lambda images, masks, *_: (images[..., None] / 255, masks[..., None] / 255))
 
 
@@ -40,13 +41,15 @@ def drawn(arrays: Arrays, samples: int = 960, exchange: float = 1.0) -> list[tup
     return rows
 
 
-def test_healthy_slices_get_tumors_of_unknown_type_with_their_masks(plain):
-    healthy = [row for row in drawn(arrays_of("glioma")) if not row[0]]
+@pytest.mark.parametrize("label, admitted", (("glioma", (1, 0.5, 0, 0.5)), (ANY_TUMOR, (1, 1, 0, 1))))
+def test_healthy_slices_get_tumors_with_their_masks_and_types_in_some_doubt(plain, monkeypatch, label, admitted):
+    monkeypatch.setitem(recipe.SHARES, ("kaggle", ANY_TUMOR), 0.1)
+    healthy = [row for row in drawn(arrays_of(label)) if not row[0]]
     grafted = [row for row in healthy if row[1]]
     assert len(grafted) / len(healthy) == pytest.approx(recipe.GRAFTED_SHARE, abs=0.08)
     for _, tumor, area, target in healthy:
         assert area == pytest.approx(64 if tumor else 0, abs=1)
-        assert np.array_equal(target, TUMOR if tumor else np.eye(4)[LABELS.index("notumor")])
+        assert np.array_equal(target, admitted if tumor else np.eye(4)[LABELS.index("notumor")])
 
 
 def test_small_sharp_tumors_are_healed(plain):
@@ -90,15 +93,39 @@ def test_without_healthy_slices_nothing_is_exchanged(plain):
 
 
 @pytest.mark.parametrize("exchange", (1.0, 0.4))
-def test_some_draws_take_on_other_tones(monkeypatch, exchange):
-    monkeypatch.setattr(batches_module, "augment", lambda images, masks, *_: (images[..., None] / 255, masks[..., None] / 255))
-    monkeypatch.setattr(batches_module, "restyle", lambda image, reference, amount: np.full_like(image, 7))
+@pytest.mark.parametrize("change", ("restyle", "refocus"))
+def test_some_draws_take_on_other_tones_and_sharpness(plain, monkeypatch, exchange, change):
+    share = recipe.REFOCUSED_SHARE if change == "refocus" else 0.3
+    monkeypatch.setattr(recipe, "RESTYLED_SHARE", 0.3 if change == "restyle" else 0.0)
+    monkeypatch.setattr(batches_module, change, lambda image, reference, amount: np.full_like(image, 7))
     items = [Item("", "kaggle", "Training", "glioma")] * 10
     images = np.full((10, SIDE, SIDE), 90, np.uint8)
     batches = TrainingBatches(*[Arrays(items, images, images, np.zeros(10, bool))] * 2, 960, (1,), exchange)
     tones = np.concatenate([np.asarray(x)[:, 0, 0, 0] for x, _, _ in batches])
     assert set(np.round(tones * 255)) == {7, 90}
-    assert (tones < 50 / 255).mean() == pytest.approx(exchange * recipe.RESTYLED_SHARE, abs=0.05)
+    assert (tones < 50 / 255).mean() == pytest.approx(exchange * share, abs=0.05)
+
+
+def test_tones_and_sharpness_come_from_what_is_drawn(plain, monkeypatch):
+    """However many slices a source has, it lends its look as often as it is shown."""
+    taken = []
+    monkeypatch.setattr(batches_module, "refocus", lambda image, reference, amount: taken.append(reference[0, 0]) or image)
+    items = [Item("", "kaggle", "Training", "glioma")] * 30 + [Item("", "kaggle", "Training", "pituitary")]
+    images = np.repeat(np.array([50] * 30 + [80], np.uint8), SIDE * SIDE).reshape(31, SIDE, SIDE)
+    list(TrainingBatches(*[Arrays(items, images, images, np.zeros(31, bool))] * 2, 1920, (1,)))
+    assert len(taken) / 1920 == pytest.approx(recipe.REFOCUSED_SHARE, abs=0.05)
+    assert np.mean(np.array(taken) == 80) == pytest.approx(0.13 / 0.30, abs=0.05)
+
+
+def test_what_is_grafted_is_as_sharp_as_what_it_is_grafted_into(plain, monkeypatch):
+    """Or a tumor in a sharp head would be told by its blur."""
+    monkeypatch.setattr(recipe, "REFOCUSED_SHARE", 0.0)
+    seen = set()
+    monkeypatch.setattr(
+        batches_module, "refocus", lambda image, reference, amount: seen.add((image.max(), reference.max(), amount)) or image
+    )
+    drawn(arrays_of("meningioma"))
+    assert seen == {(200, 100, 1.0), (100, 200, 1.0), (100, 100, 1.0)}  # a tumor, healed tissue, a sham
 
 
 def test_shares_follow_the_recipe():

@@ -164,31 +164,31 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     assert classifier.predict([head(1)[0]])[0].status in ("ok", "refused")
 
     # The last stage can go on from the mean of such weights and says where they are from.
-    widened = ["--manifest", manifest, "--run", tmp_path / "wide", "--out", tmp_path / "wide" / "model.h5", "--limit", 8]
-    widened += ["--sizes", 64, "--precision", "float32", "--protocol", "official"]
-    widened += ["--widen", tmp_path / "run" / "head.weights.h5", tmp_path / "run" / "head.weights.h5"]
+    gone_on = ["--manifest", manifest, "--run", tmp_path / "next", "--out", tmp_path / "next" / "model.h5", "--limit", 8]
+    gone_on += ["--sizes", 64, "--precision", "float32", "--protocol", "official"]
+    gone_on += ["--go-on", tmp_path / "run" / "head.weights.h5", tmp_path / "run" / "head.weights.h5"]
     (tmp_path / "run" / "split.json").unlink()  # what model.json says of the training will do, when it is of these slices
-    assert "No such file" in script("train.py", *widened, status=2)
+    assert "No such file" in script("train.py", *gone_on, status=2)
     before = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "run" / "model.json").write_text(json.dumps(before))
-    assert "Expected the slices of that training" in script("train.py", *widened, status=2)
+    assert "Expected the slices of that training" in script("train.py", *gone_on, status=2)
     before["training"]["slices"] = counts(assign(load_manifest(manifest), "official", 1, []))
     (tmp_path / "run" / "model.json").write_text(json.dumps(before))
-    script("train.py", *widened)
-    facts = json.loads((tmp_path / "wide" / "model.json").read_text())["training"]
-    assert [stage["name"] for stage in facts["stages"]] == ["head", "widen"]
-    assert [row["stage"] for row in facts["history"]] == ["head", "widen"]
-    assert facts["widened"] == ["run/head.weights.h5", "run/head.weights.h5"]
-    assert facts["averaged"] == ["run/head.weights.h5"] * 2 + ["wide/widen.weights.h5"] * 2
+    script("train.py", *gone_on)
+    facts = json.loads((tmp_path / "next" / "model.json").read_text())["training"]
+    assert [stage["name"] for stage in facts["stages"]] == ["head", "sharpness"]
+    assert [row["stage"] for row in facts["history"]] == ["head", "sharpness"]
+    assert facts["went_on_from"] == ["run/head.weights.h5", "run/head.weights.h5"]
+    assert facts["averaged"] == ["run/head.weights.h5"] * 4 + ["next/sharpness.weights.h5"] * 4
     assert not (tmp_path / "run" / "split.json").exists()  # what is gone on from is read alone
-    assert "expected --until to be one of ['widen']" in script("train.py", *widened, "--until", "base", status=2)
+    assert "expected --until to be one of ['sharpness']" in script("train.py", *gone_on, "--until", "base", status=2)
     full = build(64, None)
     trained = keras.Model(full.input, {name: full.output[name] for name in ("probabilities", "mask")})
     kernels = []
-    for file in (tmp_path / "run" / "head.weights.h5", tmp_path / "wide" / "widen.weights.h5"):
+    for file in (tmp_path / "run" / "head.weights.h5", tmp_path / "next" / "sharpness.weights.h5"):
         trained.load_weights(file)
         kernels.append(trained.get_layer("class_hidden").get_weights()[0])
-    served = keras.saving.load_model(tmp_path / "wide" / "model.h5", compile=False).get_layer("class_hidden").get_weights()[0]
+    served = keras.saving.load_model(tmp_path / "next" / "model.h5", compile=False).get_layer("class_hidden").get_weights()[0]
     assert np.abs(kernels[1] - kernels[0]).max() > 1e-4
     assert served == pytest.approx((kernels[0] + kernels[1]) / 2, abs=2e-5, rel=1e-3)
 

@@ -155,6 +155,50 @@ def test_a_stage_begins_with_the_mean_of_stages_before_it_wherever_they_were_tra
         fit(data, *sides, tmp_path / "third", None, 6, stages, 4)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # nothing was optimized: `fit` is replaced
+def test_a_stage_may_end_with_the_mean_of_its_last_epochs_and_a_killed_one_counts_none_twice(
+    data, split, tmp_path, monkeypatch
+):
+    class Killed(Exception):
+        pass
+
+    biases = iter([8.0, 1.0, 2.0, 2.0, 6.0])  # the epoch that was killed before its state was kept is done once more
+
+    def fake_fit(self, *args, **kwargs):
+        layer = self.get_layer("class_hidden")
+        layer.bias.assign(np.full(layer.bias.shape, next(biases), np.float32))
+        return type("History", (), {"history": {"val_loss": [1.0]}})
+
+    def killed_in_the_third_epoch(*args):
+        if args[2]["epoch"] == 3:
+            raise Killed
+        save(*args)
+
+    save = fit_module._save
+    monkeypatch.setattr(keras.Model, "fit", fake_fit)
+    monkeypatch.setattr(fit_module, "_save", killed_in_the_third_epoch)
+    monkeypatch.setattr(fit_module, "TrainingBatches", lambda *args: None)
+    stages = (recipe.Stage("only", 64, 4, 1e-4, 2, mean_from=2),)
+    arguments = data, split["train"][:4], split["train"][:2], tmp_path, None, 5, stages, 4
+    with pytest.raises(Killed):
+        fit(*arguments)
+    monkeypatch.setattr(fit_module, "_save", save)
+    network = fit(*arguments)
+    assert network.get_layer("class_hidden").bias[0] == 3.0  # of 1, 2 and 6, not of the best, the first
+    network.get_layer("class_hidden").bias.assign(np.zeros(8, np.float32))
+    network.load_weights(tmp_path / "only.weights.h5")
+    assert network.get_layer("class_hidden").bias[0] == 3.0
+    assert fit(*arguments).get_layer("class_hidden").bias[0] == 3.0  # a finished run has nothing left to do
+
+
+@pytest.mark.parametrize("mean_from, last", ((0, 0.01), (1, 1.0)))
+def test_a_stage_lowers_its_rate_or_holds_it_for_a_mean(mean_from, last):
+    stage = recipe.Stage("only", 64, 2, 1e-3, 2, mean_from=mean_from)
+    rate = fit_module._start(stage, None, None, 50, []).optimizer._learning_rate
+    rates = [float(rate(step)) / 1e-3 for step in (0, 10, 100)]
+    assert rates == pytest.approx([0.05, 1.0, last])
+
+
 def test_smoke_keeps_every_stage_for_one_epoch():
     assert [(s.name, s.epochs) for s in smoke(recipe.STAGES)] == [
         ("head", 1),
@@ -163,15 +207,16 @@ def test_smoke_keeps_every_stage_for_one_epoch():
         ("polish", 1),
         ("settle", 1),
         ("widen", 1),
+        ("sharpness", 1),
     ]
 
 
-def test_what_is_exported_is_half_widened_half_as_it_was_before():
+def test_what_is_exported_is_half_of_the_last_stage_half_as_it_was_before():
     exported = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "train.py"))["exported"]
     run, other = Path("runs/one"), [Path("runs/base/base.weights.h5"), Path("runs/other/model.h5")]
     files = [file.name for file in exported(run, [s.name for s in recipe.STAGES], None)]
-    assert files == ["polish.weights.h5", "settle.weights.h5", "widen.weights.h5", "widen.weights.h5"]
-    assert exported(run, ["widen"], other) == [other[1]] * 2 + [Path("runs/one/widen.weights.h5")] * 2
+    assert files == [f"{name}.weights.h5" for name in ("polish", "settle", *["widen"] * 2, *["sharpness"] * 4)]
+    assert exported(run, ["sharpness"], other) == [other[1]] * 4 + [Path("runs/one/sharpness.weights.h5")] * 4
     assert exported(run, ["head", "base"], None) == []
 
 

@@ -13,6 +13,7 @@ from model.training.arrays import Arrays
 from model.training.augmentation import augment
 from model.training.dataset import ANY_TUMOR, Item
 from model.training.grafting import graft, restyle
+from model.training.sharpness import refocus
 
 TUMOR = 1.0 - np.eye(len(LABELS), dtype=np.float32)[NOTUMOR]  # admissible for a tumor of unknown type
 DONOR_SIZES = (0.002, 0.12)  # of the slice: tumors that are grafted
@@ -45,7 +46,9 @@ class TrainingBatches(keras.utils.PyDataset):
         self.targets = admissible(arrays.items)
         self.seed = seed
         rng = np.random.default_rng(seed)
-        drawn = rng.choice(len(arrays.items), samples, p=shares(arrays.items))
+        probability = shares(arrays.items)
+        self.cumulated = np.cumsum(probability)[:-1]
+        drawn = rng.choice(len(arrays.items), samples, p=probability)
         self.batches = np.array_split(drawn, max(1, samples // recipe.BATCH))
         source = np.array([i.source in recipe.TURNED_SOURCES for i in arrays.items])
         self.turned = [source[b] & (rng.random(len(b)) < recipe.TURNED_SHARE) for b in self.batches]
@@ -74,9 +77,20 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def exchanged(self, row: int, image: np.ndarray, mask: np.ndarray, target: np.ndarray, rng: np.random.Generator):
         """A drawn slice after what the recipe lets happen to it: image, mask (uint8 (s, s)) and admissible classes (4,)."""
-        arrays = self.arrays
         if rng.random() < self.exchange * recipe.RESTYLED_SHARE:
-            image = restyle(image, arrays.images[rng.integers(len(arrays.images))], rng.random())
+            image = restyle(image, self._reference(rng), rng.random())
+        image, mask, target = self._grafted(row, image, mask, target, rng)
+        if rng.random() < self.exchange * recipe.REFOCUSED_SHARE:
+            image = refocus(image, self._reference(rng), rng.random())
+        return image, mask, target
+
+    def _reference(self, rng: np.random.Generator) -> np.ndarray:
+        """A slice to take tones or sharpness from, drawn as training draws, so that no source keeps a look to itself."""
+        return self.arrays.images[np.searchsorted(self.cumulated, rng.random())]
+
+    def _grafted(self, row: int, image: np.ndarray, mask: np.ndarray, target: np.ndarray, rng: np.random.Generator):
+        """As `exchanged`, tissue alone. What is grafted is as sharp as what it is grafted into."""
+        arrays = self.arrays
         if not len(self.donors) or not len(self.healthy):
             return image, mask, target
         draw = rng.random() / self.exchange if self.exchange else 1.0
@@ -84,15 +98,16 @@ class TrainingBatches(keras.utils.PyDataset):
             donor = rng.choice(self.donors)
             region = arrays.masks[donor] > 127
             if draw < recipe.GRAFTED_SHARE:
-                made = graft(image, arrays.images[donor], region, rng)
+                made = graft(image, refocus(arrays.images[donor], image, 1.0), region, rng)
                 if made:
-                    return made[0], np.where(made[1], 255, 0).astype(np.uint8), TUMOR
+                    return made[0], np.where(made[1], 255, 0).astype(np.uint8), (TUMOR + self.targets[donor]) / 2
             elif draw < recipe.GRAFTED_SHARE + recipe.SHAM_SHARE:
-                made = graft(image, arrays.images[rng.choice(self.healthy)], region, rng)
+                made = graft(image, refocus(arrays.images[rng.choice(self.healthy)], image, 1.0), region, rng)
                 if made:
                     return made[0], mask, target
         elif self.small[row] and draw < recipe.HEALED_SHARE:
-            made = graft(image, arrays.images[rng.choice(self.healthy)], mask > 127, rng, move=False)
+            donor = refocus(arrays.images[rng.choice(self.healthy)], image, 1.0)
+            made = graft(image, donor, mask > 127, rng, move=False)
             if made:
                 return made[0], np.zeros_like(mask), self.targets[self.healthy[0]]
         return image, mask, target

@@ -35,12 +35,14 @@ def fit(
     Args:
         data: the folder the items' paths are relative to.
         run: the folder of this run: `state.keras` (network and optimizer after the last epoch), `state.json`,
-            `STAGE.weights.h5` with the best of each stage, `log.csv`; `arrays-SIZE.npz` beside it is shared between runs.
+            `STAGE.weights.h5` with what each stage ended with, `STAGE-EPOCH.weights.h5` with what a mean is taken of,
+            `log.csv`; `arrays-SIZE.npz` beside it is shared between runs.
         weights: of the VGG16 base, see `network.build`.
         start: weights of other runs, whose mean is what to begin with instead, see `averaging.average`.
 
     Returns:
-        The network of the last stage with the weights of its best validation loss; outputs `probabilities` and `mask`.
+        The network of the last stage with the weights of its best validation loss, or their mean over the epochs that the
+        stage names; outputs `probabilities` and `mask`.
 
     Raises:
         FileNotFoundError: when weights that a stage begins with are neither in `run` nor beside `start`.
@@ -57,6 +59,7 @@ def fit(
     for number in range(state["stage"], len(stages)):
         stage = stages[number]
         best_file = run / f"{stage.name}.weights.h5"
+        mean_from = min(stage.mean_from, stage.epochs)
         train_arrays, validation_arrays = (
             Arrays.load(data, items, stage.size, run.parent / f"arrays-{stage.size}.npz") for items in (train, validation)
         )
@@ -74,15 +77,20 @@ def fit(
             row = {"stage": stage.name, "epoch": state["epoch"] + 1} | {k: round(v[0], 5) for k, v in history.items()}
             _append(run / "log.csv", row)
             better = state["best"] is None or row["val_loss"] < state["best"]
-            if better:
+            if better and not mean_from:
                 network.save_weights(best_file)
+            if 0 < mean_from <= row["epoch"]:
+                network.save_weights(_snapshot(run, stage, row["epoch"]))
             state |= {
                 "epoch": state["epoch"] + 1,
                 "best": row["val_loss"] if better else state["best"],
                 "since_best": 0 if better else state["since_best"] + 1,
             }
             _save(network, network_file, state, state_file)
-        if best_file.is_file():
+        if mean_from:
+            average(network, [_snapshot(run, stage, epoch) for epoch in range(mean_from, state["epoch"] + 1)])
+            network.save_weights(best_file)
+        elif best_file.is_file():
             network.load_weights(best_file)
         state = {"stage": number + 1, "epoch": 0, "best": None, "since_best": 0}
         _save(network, network_file, state, state_file)
@@ -100,9 +108,9 @@ def _start(
     elif previous:
         network.set_weights(previous.get_weights())
     freeze(network, stage.frozen)
-    total = steps * stage.epochs
+    total, end = steps * stage.epochs, 1.0 if stage.mean_from else 0.01
     rate = keras.optimizers.schedules.CosineDecay(
-        stage.rate * 0.05, total - total // 10, alpha=0.01, warmup_target=stage.rate, warmup_steps=total // 10
+        stage.rate * 0.05, total - total // 10, alpha=end, warmup_target=stage.rate, warmup_steps=total // 10
     )
     network.compile(
         optimizer=DiscriminativeAdamW(rate, recipe.HEAD_FACTOR, weight_decay=recipe.WEIGHT_DECAY, clipnorm=1.0),
@@ -111,6 +119,11 @@ def _start(
         weighted_metrics={"probabilities": [keras.metrics.CategoricalAccuracy("accuracy")], "mask": []},
     )
     return network
+
+
+def _snapshot(run: Path, stage: recipe.Stage, epoch: int) -> Path:
+    """One of the weights whose mean a stage ends with."""
+    return run / f"{stage.name}-{epoch}.weights.h5"
 
 
 def _averaged(stage: recipe.Stage, previous: keras.Model | None, run: Path, start: Sequence[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ In the training data, what has no tumor comes from other scanners than what has 
 share of the slices exchange tissue: a tumor is moved, along its expert mask, into a slice without one; healthy tissue replaces
 a tumor; and healthy tissue replaces healthy tissue, so that a seam says nothing about the class. In the spirit of CarveMix
 (Zhang et al., arXiv:2108.06883), which also moves lesions along their masks. The tones of a slice from another origin can be
-taken on too (histogram matching: Gonzalez & Woods, Digital Image Processing, section 3.3).
+taken on too (histogram matching: Gonzalez & Woods, Digital Image Processing, section 3.3); its sharpness, too (sharpness.py).
 """
 
 import numpy as np
