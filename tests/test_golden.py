@@ -15,15 +15,15 @@ GOLDEN = {  # sample: (label, its probability, whether it is called uncertain)
     "glioma_Te-gl_0010.jpg": ("glioma", 1.000, False),
     "glioma_Te-gl_0012.jpg": ("glioma", 1.000, False),
     "glioma_Te-gl_0015.jpg": ("glioma", 1.000, False),
-    "meningioma_Te-me_0016.jpg": ("meningioma", 0.962, False),
-    "meningioma_Te-me_0018.jpg": ("meningioma", 0.714, True),
-    "meningioma_Te-me_0020.jpg": ("meningioma", 0.997, False),
-    "notumor_Te-no_0021.jpg": ("notumor", 0.893, True),
-    "notumor_Te-no_0022.jpg": ("notumor", 0.915, False),
-    "notumor_Te-no_0023.jpg": ("notumor", 0.521, True),
-    "pituitary_Te-pi_0014.jpg": ("pituitary", 0.993, False),
+    "meningioma_Te-me_0016.jpg": ("meningioma", 0.976, False),
+    "meningioma_Te-me_0018.jpg": ("meningioma", 0.854, True),
+    "meningioma_Te-me_0020.jpg": ("meningioma", 0.999, False),
+    "notumor_Te-no_0021.jpg": ("notumor", 0.930, False),
+    "notumor_Te-no_0022.jpg": ("notumor", 0.905, True),
+    "notumor_Te-no_0023.jpg": ("glioma", 0.563, True),
+    "pituitary_Te-pi_0014.jpg": ("pituitary", 0.988, False),
     "pituitary_Te-pi_0015.jpg": ("pituitary", 1.000, False),
-    "pituitary_Te-pi_0016.jpg": ("pituitary", 1.000, False),
+    "pituitary_Te-pi_0016.jpg": ("pituitary", 0.999, False),
 }
 
 
