@@ -3,6 +3,8 @@
 import http.client
 import io
 import json
+import os
+import platform
 import re
 import signal
 import socket
@@ -77,6 +79,46 @@ def test_many_who_ask_at_once_take_little_more_memory_than_one():
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(ask, range(16))) == {200}
         assert peak() < 1.12 * before
+
+
+ARRAYS = """
+import resource, threading
+import numpy
+from web.serving import keep_memory_flat
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+def repeat(side):
+    for _ in range(100):
+        numpy.ones((side, side), numpy.float32)
+
+def work():
+    repeat(512)
+    before, held = faults(), resident()
+    repeat(512)
+    usual = faults() - before
+    repeat(2048)
+    print(usual, resident() - held)
+
+keep_memory_flat()
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what is set is glibc's")
+def test_usual_slices_find_their_memory_again_and_large_ones_give_it_back():
+    unset = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run([sys.executable, "-c", ARRAYS], cwd=ROOT, env=unset, capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+    usual, held = map(int, done.stdout.split())
+    assert usual < 100  # pages handed out anew, for a hundred arrays of 256 pages
+    assert held < serving.KEPT + 2**20  # of the 16 MB that each of the large ones took
 
 
 def test_bad_setting_is_told():
