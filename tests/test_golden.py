@@ -52,7 +52,7 @@ TUMORS = [
     pytest.param(
         name,
         # Nothing in it has a border that is plain to see. Strict: the day it is outlined, this goes.
-        marks=pytest.mark.xfail(strict=True, reason="a speck is outlined") if name == "glioma_Te-gl_0010.jpg" else (),
+        marks=pytest.mark.xfail(strict=True, reason="nothing is outlined") if name == "glioma_Te-gl_0010.jpg" else (),
     )
     for name in GOLDEN
     if not name.startswith("notumor")
