@@ -9,8 +9,9 @@ def admissible_cross_entropy(admissible, probabilities):
     """Categorical cross-entropy for labels that may be partial.
 
     Args:
-        admissible: (n, 4), 1 for each class the slice may be of. One-hot gives plain categorical cross-entropy; a tumor of
-            unknown type has ones for the three tumors and costs -log of their summed probability.
+        admissible: (n, 4) in [0, 1], 1 for each class the slice may be of, less for one that is in doubt. One-hot gives plain
+            categorical cross-entropy; a tumor of unknown type has ones for the three tumors and costs -log of their summed
+            probability.
         probabilities: (n, 4).
 
     Returns:

@@ -61,7 +61,7 @@ HEALED_LABELS = {"meningioma", "pituitary"}  # a glioma reaches beyond its outli
 SHAM_SHARE = 0.12  # of draws without a tumor: healthy tissue is grafted in, so that a seam tells nothing
 SMALL_TUMOR = 0.06  # of the slice: what a healed tumor may have taken; a large one has displaced too much
 RESTYLED_SHARE = 0.30  # of draws that take on, more or less, the tones of another slice
-REFOCUSED_SHARE = 0.50  # of draws that take on, more or less, the sharpness of another: Br35H's is twice that of the others
+REFOCUSED_SHARE = 0.50  # of draws that take on, more or less, the sharpness of another (scripts/compare_sharpness.py)
 
 # Share of draws by (source, label): no class is a source, no source is a class. Stands in for class weights.
 SHARES = {
