@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,6 +24,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_runtest_protocol(item):
     with turn(alone=item.get_closest_marker("alone") is not None):
         return (yield)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 @pytest.fixture

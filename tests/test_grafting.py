@@ -7,11 +7,6 @@ SIDE = 96
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-@pytest.fixture
 def host(rng):
     """A gray disc with some texture on black."""
     disc = np.hypot(*(np.mgrid[:SIDE, :SIDE] - 47.5)) < 44

@@ -113,7 +113,7 @@ def keep_memory_flat() -> None:
     By default it makes up to eight heaps for each core, and keeps what was freed in each: a fifth more memory once several
     people have asked. And it takes what was freed for the measure of what belongs in a heap, until slices of all sizes lie
     there and leave gaps between what stays. But what is given back is handed out page by page when it is asked for again:
-    were that so for every slice of 512 x 512 and all that is computed of it, an answer would take a fifth longer (to see it:
+    were that so for every slice of 512 x 512 and all that is computed of it, an answer would take longer (to see it:
     `MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072 python scripts/benchmark.py --quick`). With two heaps, memory
     grew. Whoever set MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_ or MALLOC_TRIM_THRESHOLD_ is left alone.
     """

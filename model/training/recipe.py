@@ -14,8 +14,8 @@ class Stage:
         rate: AdamW's peak learning rate; warmed up over a tenth of the stage, then cosine to a hundredth of it, or, where
             the stage ends with a mean, held.
         frozen: how many of VGG16's five blocks stay as they are.
-        exchange: how much of the exchange of tissue and tones between slices is left, in [0, 1]. All of it is best for
-            sources that training has not seen, less for those that it has.
+        exchange: how much of the exchange of tissue, tones and sharpness between slices is left, in [0, 1]. All of it is best
+            for sources that training has not seen, less for those that it has.
         mask_weight: of the mask's loss against the class's.
         mean_of: the stages whose weights at their end are averaged to begin with; none: the weights of the stage before.
         mean_from: it ends with the mean of its weights after this epoch, the first being 1, and after each that follows
@@ -33,11 +33,11 @@ class Stage:
     mean_from: int = 0
 
 
-# First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at the
-# size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work. With
-# few exchanges the network learns its own sources and forgets how to do without them, so the last stage goes back towards
-# `base` and exchanges all again. A run that holds sources out may end after `base` (--until), and others branch off there
-# (--branch).
+# First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at
+# the size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work.
+# With few exchanges the network learns its own sources and forgets how to do without them, so `widen` goes back towards
+# `base` and exchanges all again; `sharpness` goes on so, at a rate that is held: lowered, it forgets once more. A run that
+# holds sources out may end after `base` (--until), and others branch off there (--branch).
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
     Stage("base", 128, 8, 1.2e-4, 2, mask_weight=2.0),
