@@ -62,9 +62,10 @@ def seg_of_each(data: bytes, files: list[bytes]) -> np.ndarray:
 
 
 def without_chance(data: bytes) -> list[str]:
-    """What a SEG says, but for its own identifiers and when it was made."""
+    """What a SEG says, but for its own identifiers, how long they are in all, and when it was made."""
     text = re.sub(r"1\.2\.826\.0\.1\.3680043\.10\.511\.3\.\d+", "UID", str(pydicom.dcmread(io.BytesIO(data))))
-    return [line for line in text.splitlines() if not re.search(r"(Content|Creation|Series) (Date|Time)| DT: ", line)]
+    chance = r"(Content|Creation|Series) (Date|Time)| DT: |Group Length"
+    return [line for line in text.splitlines() if not re.search(chance, line)]
 
 
 # --- the API
