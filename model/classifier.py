@@ -10,13 +10,13 @@ import numpy as np
 from model import engines
 from model.delivery import sha256_of
 from model.engines.network_file import ModelFileError
-from model.explanation import MASK_LEVEL, region, tumor_mask
+from model.explanation import depth_to_space, region, tumor_mask
 from model.gate import Gate, look
 from model.labels import LABELS, NOTUMOR
 from model.prediction import Prediction
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.preprocessing import Frame, preprocess
-from model.tumor_odds import weigh
+from model.tumor_odds import outline_odds, weigh
 
 DEFAULT_MODEL = Path(__file__).with_name("model.h5")
 BATCH = 16
@@ -46,7 +46,7 @@ class Classifier:
         self._size = info["input_size"]
         self._temperature = info["temperature"]
         self._uncertain_below = info["uncertain_below"]
-        self._mask_level = info.get("mask_level", MASK_LEVEL)
+        self._mask_temperature = info.get("mask_temperature", 1.0)
         self._gate = Gate(**info["gate"])
         self._odds = info.get("outline_weight", 0.0), info.get("tumor_offset", 0.0)
 
@@ -73,6 +73,9 @@ class Classifier:
     def predict(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
         """Answer for each slice.
 
+        A tumor that is named is outlined. So is what may be one where the answer is "no tumor", uncertain, and the mask says
+        otherwise: that is where to look.
+
         Args:
             slices: each (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), any numeric dtype; see `preprocessing.preprocess`.
 
@@ -95,7 +98,7 @@ class Classifier:
         outputs = self._infer(batch)
         inferred = time.perf_counter()
         scores = self._gate.in_distribution(outputs["gate"])
-        masks = outputs["mask"][..., 0]
+        masks = depth_to_space(outputs["mask"])
         probabilities = calibrate(weigh(outputs["probabilities"], masks, *self._odds), self._temperature)
         answers = [
             self._decide(refusal, frame, float(score), *rows)
@@ -119,8 +122,9 @@ class Classifier:
             empty = np.zeros((frame.height, frame.width), bool)
             return Prediction("refused", min(score, 0.49), empty, reason=refusal, frame=frame)
         best = int(probabilities.argmax())
-        outline = tumor_mask(mask, frame, self._mask_level)
-        if best == NOTUMOR:
+        uncertain = bool(probabilities[best] < self._uncertain_below)
+        outline = tumor_mask(mask, frame, self._mask_temperature)
+        if best == NOTUMOR and not (uncertain and outline_odds(mask[None])[0] > 0.0):
             outline[:] = False
         return Prediction(
             "ok",
@@ -128,7 +132,7 @@ class Classifier:
             outline,
             label=LABELS[best],
             probabilities=dict(zip(LABELS, probabilities.tolist(), strict=True)),
-            uncertain=bool(probabilities[best] < self._uncertain_below),
+            uncertain=uncertain,
             tumor=region(outline),
             evidence=np.asarray(evidence, np.float32),
             frame=frame,

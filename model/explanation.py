@@ -10,15 +10,20 @@ from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
 from model.preprocessing import Frame, windowed
 
-MASK_LEVEL = 0.5
+LEAST_LEVEL = 0.1  # what is less likely is no tumor, even where nothing is likelier
 MIN_AREA_FRACTION = 0.0004  # of the network's view; smaller specks are noise
 OUTLINE = (255, 176, 0)  # amber: visible on gray for every common color vision
 MAX_DISPLAY_SIDE = 1024
 
 
-def tumor_mask(probability: np.ndarray, frame: Frame, level: float = MASK_LEVEL) -> np.ndarray:
-    """From the network's mask, float (n, n) in [0, 1], to bool (H, W) of the input; specks are dropped."""
-    mask = frame.to_input(probability) >= level
+def tumor_mask(probability: np.ndarray, frame: Frame, temperature: float = 1.0) -> np.ndarray:
+    """From the network's mask, float (n, n) in [0, 1], to bool (H, W) of the input; specks are dropped.
+
+    Args:
+        temperature: of the mask's log-odds, see `tempered`.
+    """
+    probability = tempered(probability, temperature)
+    mask = frame.to_input(probability) >= level_of_best_dice(probability)
     found = region(mask)
     if found is None:
         return mask
@@ -29,6 +34,34 @@ def tumor_mask(probability: np.ndarray, frame: Frame, level: float = MASK_LEVEL)
     smallest = max(4.0, MIN_AREA_FRACTION * frame.side**2, 0.05 * areas.max())
     part[:] = (areas >= smallest)[components]
     return mask
+
+
+def depth_to_space(mask: np.ndarray) -> np.ndarray:
+    """From the network's `mask`, (n, m, m, k * k), where each place tells k x k pixels row by row, to (n, k * m, k * m)."""
+    n, rows, columns, channels = mask.shape
+    k = round(channels**0.5)
+    return mask.reshape(n, rows, columns, k, k).swapaxes(2, 3).reshape(n, k * rows, k * columns)
+
+
+def tempered(probability: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities with their log-odds divided by a temperature: above 1 they are less sure. float32, the same shape."""
+    probability = np.clip(np.asarray(probability, np.float32), 1e-6, 1.0 - 1e-6)
+    return probability if temperature == 1.0 else 1.0 / (1.0 + (1.0 / probability - 1.0) ** (1.0 / temperature))
+
+
+def level_of_best_dice(probability: np.ndarray) -> float:
+    """The level above which a mask, float (n, n) in [0, 1], is expected to overlap best with the tumor.
+
+    Taken at their word, the k likeliest places have an expected Dice of about twice the sum of their probabilities over k and
+    the sum of all. The best level is half the best Dice (Lipton et al., arXiv:1402.1892): 0.5 where all is clear, and lower
+    the less clear it is.
+
+    Returns:
+        In [LEAST_LEVEL, 0.5].
+    """
+    likeliest = np.sort(probability[probability > LEAST_LEVEL], axis=None)[::-1].astype(np.float64)
+    overlap = 2.0 * np.cumsum(likeliest) / (np.arange(1, likeliest.size + 1) + probability.sum(dtype=np.float64))
+    return max(LEAST_LEVEL, float(overlap.max(initial=0.0)) / 2.0)
 
 
 def region(mask: np.ndarray) -> TumorRegion | None:

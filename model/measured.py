@@ -45,6 +45,7 @@ SHARES = (
     ("testing", "accuracy_when_certain", "Accuracy of the answers not called uncertain", ""),
     ("testing", "tumor_sensitivity", "Tumors called any tumor (sensitivity)", ""),
     ("testing", "specificity", "No tumor called so (specificity)", ""),
+    ("testing", "healthy_outlined", "No tumor, and something is outlined all the same", ""),
     ("testing", "tumors_confidently_missed", "Tumors called “no tumor” with p ≥ 0.9", "< 1 %"),
     ("official", "accuracy", "Accuracy under the official protocol, twins and all", "≥ 99.2 %"),
     ("held_out_br35h_tumor", "tumor_sensitivity", "Tumors of Br35H, trained without it, called any tumor", "≥ 95 %"),

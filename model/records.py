@@ -17,7 +17,7 @@ Version = Annotated[str, {"description": "The model's version."}]
 
 
 class Tumor(TypedDict):
-    """The region that the model takes for a tumor, in pixels of the input."""
+    """The region that the model takes for a tumor, in pixels of the input; of `notumor`, only where that is uncertain."""
 
     area_px: Annotated[int, {"minimum": 1}]
     area_fraction: Fraction

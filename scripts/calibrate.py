@@ -14,8 +14,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.classifier import DEFAULT_MODEL
+from model.training.arrays import Arrays
 from model.training.calibration import calibration
 from model.training.dataset import load_manifest
+from model.training.export import fit_mask_temperature
 from model.training.odds import asked, split_of
 
 
@@ -33,6 +35,8 @@ def main() -> int:
         parser.error(str(error))
     given = asked(args.model, args.data, validation, args.manifest.parent)
     fitted = calibration(given["probabilities"], given["mask"], validation)
+    arrays = Arrays.load(args.data, validation, info["input_size"], args.manifest.parent / f"arrays-{info['input_size']}.npz")
+    fitted["mask_temperature"] = fit_mask_temperature(given["mask"], arrays.masks, arrays.has_mask)
     for name, value in fitted.items():
         print(f"{name}: {info.get(name)} -> {value}")
     number, _, weights = info["version"].split(".")

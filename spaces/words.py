@@ -50,16 +50,18 @@ def describe(record: Mapping, notes: Iterable[str] = ()) -> str:
     figures = " · ".join(f"{DISPLAY[key]} {percent(chance)}" for key, chance in chances)
     return (
         f"<h2>{name} {uncertain}</h2>{warning if record['uncertain'] else ''}<p>{MEANING[label]}</p>"
-        f'<p class="figures">{figures}</p>{outlined(record["tumor"])}{told}{NEXT}'
+        f'<p class="figures">{figures}</p>{outlined(record)}{told}{NEXT}'
     )
 
 
-def outlined(tumor: Mapping | None) -> str:
+def outlined(record: Mapping) -> str:
+    tumor = record["tumor"]
     if not tumor:
         return ""
+    doubt = " “No tumor” is the likeliest answer all the same, but an uncertain one." if record["label"] == "notumor" else ""
     return (
         f"<p>The amber outline marks the region that the model takes for a tumor: {tumor['area_px']:,} pixels, "
-        f"{percent(tumor['area_fraction'])} of the image. It is a rough sketch, not a measurement.</p>"
+        f"{percent(tumor['area_fraction'])} of the image. It is a rough sketch, not a measurement.{doubt}</p>"
     )
 
 

@@ -182,9 +182,38 @@ def test_answer_carries_label_probabilities_and_tumor(slices):
 
 def test_no_tumor_has_no_outline(slices):
     answer = Classifier(fake_network([0.1, 0.1, 0.7, 0.1], mask_value=0.9), INFO).predict(slices[:1])[0]
-    assert answer.label == "notumor"
+    assert (answer.label, answer.uncertain) == ("notumor", False)
     assert answer.tumor is None
     assert not answer.mask.any()
+
+
+@pytest.mark.parametrize(("mask_value", "outlined"), [(0.9, True), (0.51, True), (0.49, False), (0.0, False)])
+def test_an_uncertain_no_tumor_shows_where_the_mask_sees_one(slices, mask_value, outlined):
+    infer = fake_network([0.2, 0.15, 0.5, 0.15], mask_value=mask_value)
+    answer = Classifier(infer, INFO).predict(slices[:1])[0]
+    assert (answer.label, answer.uncertain) == ("notumor", True)
+    assert (answer.tumor and answer.tumor.box) == ((16, 16, 32, 32) if outlined else None)
+    assert answer.mask.any() == outlined
+
+
+def test_a_tumor_that_is_named_is_outlined_though_the_mask_is_faint(slices):
+    faint, none = (Classifier(fake_network([0.1, 0.7, 0.1, 0.1], mask_value=m), INFO) for m in (0.15, 0.05))
+    assert faint.predict(slices[:1])[0].tumor.box == pytest.approx((16, 16, 32, 32), abs=1)
+    assert none.predict(slices[:1])[0].tumor is None
+
+
+def test_the_temperature_of_the_mask_counts(slices):
+    """A ring of 0.15 around the tumor is outlined with it only where the mask is known to be too sure."""
+
+    def infer(batch):
+        given = fake_network([0.1, 0.7, 0.1, 0.1])(batch)
+        given["mask"][:, 4:20, 4:20] = 0.15
+        given["mask"][:, 8:16, 8:16] = 0.99
+        return given
+
+    plain, softer = (Classifier(infer, INFO | more).predict(slices[:1])[0] for more in ({}, {"mask_temperature": 3.0}))
+    assert plain.tumor.box == pytest.approx((16, 16, 32, 32), abs=1)
+    assert softer.tumor.box == pytest.approx((8, 8, 40, 40), abs=1)
 
 
 def test_the_outline_has_its_say_in_whether_there_is_a_tumor(slices):

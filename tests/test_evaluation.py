@@ -20,13 +20,14 @@ ROOT = Path(__file__).parents[1]
 NAN = float("nan")
 
 
-def answers(truth, probabilities, uncertain=None, dice=None) -> Answers:
+def answers(truth, probabilities, uncertain=None, dice=None, outlined=None) -> Answers:
     n = len(truth)
     return Answers(
         np.array(truth),
         np.array(probabilities, float),
         np.array(uncertain or [False] * n),
         np.array(dice or [NAN] * n),
+        np.array(outlined or [False] * n),
         [],
     )
 
@@ -81,7 +82,8 @@ def report():
     """Two of each class; a meningioma called glioma, a pituitary tumor refused, a glioma confidently called notumor."""
     truth = [0, 0, 1, 1, 2, 2, 3, 3]
     rows = [certain(0), certain(2), certain(1), certain(0, 0.6), certain(2), certain(2), certain(3), [NAN] * 4]
-    return figures(answers(truth, rows, uncertain=[False] * 3 + [True] + [False] * 4, dice=[0.8, 0.6] + [NAN] * 6))
+    uncertain, outlined = [False] * 3 + [True] + [False] * 4, [True] * 5 + [False] * 3
+    return figures(answers(truth, rows, uncertain, [0.8, 0.6] + [NAN] * 6, outlined))
 
 
 def test_accuracy_counts_a_refusal_as_wrong(report):
@@ -107,6 +109,7 @@ def test_confusion_has_a_column_for_refusals(report):
 def test_tumor_figures(report):
     assert (report["tumor_sensitivity"]["hits"], report["tumor_sensitivity"]["of"]) == (4, 6)  # missed one, refused one
     assert (report["tumors_confidently_missed"]["hits"], report["specificity"]["value"]) == (1, 1.0)
+    assert (report["healthy_outlined"]["hits"], report["healthy_outlined"]["of"]) == (1, 2)
     assert report["dice"] == {"value": 0.7, "low": 0.6, "high": 0.8, "slices": 2}
     assert report["dice_by_class"] == {"glioma": report["dice"]}
 

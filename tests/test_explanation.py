@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.explanation import MASK_LEVEL, MAX_DISPLAY_SIDE, OUTLINE, evidence_map, region, render, tumor_mask
+from model.explanation import (
+    LEAST_LEVEL,
+    MAX_DISPLAY_SIDE,
+    OUTLINE,
+    evidence_map,
+    level_of_best_dice,
+    region,
+    render,
+    tempered,
+    tumor_mask,
+)
 from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
 from model.preprocessing import Frame
@@ -45,10 +55,11 @@ def explained(evidence, frame=WHOLE, status="ok"):
     ("probability", "expected"),
     [
         pytest.param(spots(), None, id="nothing"),
-        pytest.param(spots(low=0.49), None, id="everywhere below"),
-        pytest.param(spots(low=0.5), (0, 0, 64, 64), id="everywhere at the level"),
+        pytest.param(spots(low=0.09), None, id="everywhere too faint"),
+        pytest.param(spots(low=0.11), (0, 0, 64, 64), id="everywhere alike"),
         pytest.param(spots((10, 20, 30, 44)), (10, 20, 30, 44), id="one"),
-        pytest.param(spots((10, 20, 30, 44), high=0.51), (10, 20, 30, 44), id="one, barely"),
+        pytest.param(spots((10, 20, 30, 44), high=0.11), (10, 20, 30, 44), id="one, barely"),
+        pytest.param(spots((10, 20, 30, 44), low=0.2, high=0.9), (10, 20, 30, 44), id="one, before a doubtful ground"),
         pytest.param(spots((10, 20, 30, 44), (50, 50, 51, 51)), (10, 20, 30, 44), id="a speck of one pixel goes"),
         pytest.param(spots((5, 5, 6, 8)), None, id="three pixels alone go"),
         pytest.param(spots((5, 5, 7, 7)), (5, 5, 7, 7), id="four pixels alone stay"),
@@ -83,8 +94,43 @@ def test_the_mask_lies_in_the_input():
     assert region(mask).box == pytest.approx((50, 10, 90, 50), abs=1)
 
 
-def test_the_mask_level():
-    assert MASK_LEVEL == 0.5
+def test_the_level_is_lower_the_less_clear_the_mask_is():
+    assert level_of_best_dice(spots((10, 20, 30, 44))) == 0.5
+    half, third = (level_of_best_dice(spots((10, 20, 30, 44), high=p)) for p in (1 / 2, 1 / 3))
+    assert half == pytest.approx(1 / 3, rel=1e-5)  # half the expected Dice, which is 2p / (1 + p)
+    assert third == pytest.approx(1 / 4, rel=1e-5)
+    assert level_of_best_dice(spots()) == level_of_best_dice(spots(low=0.05)) == LEAST_LEVEL
+
+
+def test_the_level_expects_as_much_overlap_as_any_other():
+    """Tumors drawn after the mask overlap best, on the average, with what lies above the level."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:32, :32]
+    mask = np.exp(-((rows - 16) ** 2 + (columns - 12) ** 2) / 60.0).astype(np.float32) * 0.8
+    drawn = rng.random((400, 32, 32)) < mask
+
+    def dice(level):
+        outlined = mask >= level
+        return np.mean(2.0 * (drawn & outlined).sum(axis=(1, 2)) / (drawn.sum(axis=(1, 2)) + outlined.sum()))
+
+    best = level_of_best_dice(mask)
+    assert 0.2 < best < 0.4
+    assert dice(best) == pytest.approx(max(dice(level) for level in np.arange(0.05, 0.8, 0.01)), abs=0.002)
+    assert dice(best) > dice(0.5) + 0.03
+
+
+@pytest.mark.parametrize(
+    ("probability", "temperature", "expected"), [(0.8, 1, 0.8), (0.8, 2, 2 / 3), (0.2, 2, 1 / 3), (0.5, 9, 0.5)]
+)
+def test_a_temperature_divides_the_log_odds(probability, temperature, expected):
+    made = tempered(np.full((2, 2), probability), temperature)
+    assert made.dtype == np.float32
+    assert made == pytest.approx(np.full((2, 2), expected), rel=1e-5)
+
+
+def test_a_temperature_makes_nothing_of_what_is_certain():
+    certain = spots((10, 20, 30, 44))
+    np.testing.assert_array_equal(tumor_mask(certain, WHOLE, 2.0), rectangle((64, 64), (10, 20, 30, 44)))
 
 
 # region

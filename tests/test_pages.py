@@ -124,6 +124,14 @@ def test_page_shows_the_slice_with_outline_and_evidence(client, fake):
     assert "pixels," not in text_of(plain)
 
 
+def test_page_says_what_an_outline_means_beside_no_tumor(client, fake):
+    doubt = "For this slice “no tumor” is the likeliest answer, but an uncertain one"
+    fake.answer = ok("notumor", 0.5, uncertain=True, tumor=True)
+    assert doubt in text_of(cards(send(client, "/", ("scan.png", PNG)))[0])
+    fake.answer = ok("glioma", 0.5, uncertain=True, tumor=True)
+    assert doubt not in text_of(cards(send(client, "/", ("scan.png", PNG)))[0])
+
+
 def test_page_says_uncertain_in_words(client, fake):
     fake.answer = ok("meningioma", 0.4, uncertain=True)
     text = text_of(send(client, "/", ("scan.png", PNG)).text)

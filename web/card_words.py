@@ -11,6 +11,7 @@ FIGURES = {  # by the names of model/measured.py, which documents for engineers 
         "Slices with a tumor that were called one of the tumors (sensitivity)"
     ),
     "No tumor called so (specificity)": lazy_gettext("Slices without a tumor that were called “no tumor” (specificity)"),
+    "No tumor, and something is outlined all the same": lazy_gettext("Slices without a tumor in which something was outlined"),
     "Tumors called “no tumor” with p ≥ 0.9": lazy_gettext("Slices with a tumor that were called “no tumor” with 90% or more"),
     "Accuracy under the official protocol, twins and all": lazy_gettext(
         "Slices called by their right name when twins were left in training"

@@ -43,6 +43,7 @@ class Answers:
         probabilities: float (n, 4); NaN rows where the slice was refused.
         uncertain: bool (n,).
         dice: float (n,), NaN where there is no expert mask.
+        outlined: bool (n,), whether anything is.
         unreadable: names of files that could not be read.
         groups: of each slice, see `Case`.
     """
@@ -51,6 +52,7 @@ class Answers:
     probabilities: np.ndarray
     uncertain: np.ndarray
     dice: np.ndarray
+    outlined: np.ndarray
     unreadable: list[str]
     groups: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -66,7 +68,8 @@ class Answers:
     def of(self, group: str) -> "Answers":
         rows = np.array([group in g for g in self.groups], bool)
         groups = [g for g in self.groups if group in g]
-        return Answers(self.truth[rows], self.probabilities[rows], self.uncertain[rows], self.dice[rows], [], groups)
+        kept = (a[rows] for a in (self.truth, self.probabilities, self.uncertain, self.dice, self.outlined))
+        return Answers(*kept, [], groups)
 
 
 def find_cases(data: Path, masks: Path | None = None) -> list[Case]:
@@ -127,6 +130,7 @@ def ask(classifier: Classifier, cases: list[Case], progress=lambda cases: cases,
         probabilities=np.array([list((p.probabilities or refused).values()) for _, p, _ in rows], float).reshape(-1, 4),
         uncertain=np.array([p.uncertain for _, p, _ in rows], bool),
         dice=np.array([d for _, _, d in rows], float),
+        outlined=np.array([p.mask.any() for _, p, _ in rows], bool),
         unreadable=unreadable,
         groups=[case.groups for case, _, _ in rows],
     )

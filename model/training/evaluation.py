@@ -96,6 +96,7 @@ def figures(answers: Answers) -> dict:
         report["tumors_confidently_missed"] = proportion(missed[tumor])
     if healthy.any():
         report["specificity"] = proportion((predicted == NOTUMOR)[healthy])
+        report["healthy_outlined"] = proportion(answers.outlined[healthy])
     if tumor.any() and healthy.any():
         for level, found in zip(SPECIFICITIES, _found_at(answers), strict=True):
             report[f"sensitivity_at_specificity_{100 * level:.0f}"] = proportion(found)
@@ -196,6 +197,7 @@ def table(report: dict) -> str:
         "accuracy_when_certain": "accuracy, not uncertain",
         "tumor_sensitivity": "tumor sensitivity",
         "specificity": "specificity",
+        "healthy_outlined": "outlined without tumor",
         "tumors_confidently_missed": f"tumors missed, p >= {CONFIDENT}",
     } | {f"sensitivity_at_specificity_{100 * s:.0f}": f"sensitivity at spec. {100 * s:.0f} %" for s in SPECIFICITIES}
     for key, name in names.items():

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 
 from model.delivery import write_saved_model_txt
+from model.explanation import depth_to_space, level_of_best_dice, tempered
 from model.gate import squared_distance
 from model.labels import LABELS
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
@@ -26,7 +27,7 @@ FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is
 GATE_SLACK = 1.4  # a new scanner's slices lie further out than those of the scanners that were seen
 MIN_DEVIATION = 0.005  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
-MASK_LEVELS = np.arange(0.5, 0.19, -0.05)  # tried from the middle down; of equals the first is taken
+MASK_TEMPERATURES = np.arange(1.0, 2.6, 0.1)  # tried from the mask as it is on; of equals the first is taken
 FORMAT_VERSION = "1"
 
 
@@ -69,8 +70,10 @@ def export(
         "labels": list(LABELS),
         "input_size": size,
         "preprocessing": PREPROCESSING_VERSION,
-        **calibration(validation["probabilities"], validation["mask"][..., 0], split["validation"]),
-        "mask_level": fit_mask_level(validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask),
+        **calibration(validation["probabilities"], validation["mask"], split["validation"]),
+        "mask_temperature": fit_mask_temperature(
+            validation["mask"], arrays["validation"].masks, arrays["validation"].has_mask
+        ),
         "gate": gate_facts(distance),
         "training": facts | {"slices": counts(split)},
         "figures": {},
@@ -101,25 +104,27 @@ def gate_facts(distance: np.ndarray) -> dict[str, float]:
     return {"threshold": round(threshold, 5), "sharpness": round(float(sharpness), 5)}
 
 
-def fit_mask_level(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray) -> float:
-    """The probability above which a place counts as tumor: that with the highest `mean_dice`, 0.5 where there is no tumor."""
-    return round(float(max(MASK_LEVELS, key=lambda level: mean_dice(predicted, masks, has_mask, level))), 2)
+def fit_mask_temperature(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray) -> float:
+    """The temperature of the mask's log-odds that gives the highest `mean_dice`, to one digit; 1 where there is no tumor."""
+    return round(float(max(MASK_TEMPERATURES, key=lambda temperature: mean_dice(predicted, masks, has_mask, temperature))), 1)
 
 
-def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, level: float) -> float:
-    """Dice of what is predicted above a level, mean over the slices with a tumor; 0 where there is none.
+def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, temperature: float) -> float:
+    """Dice of what is outlined, mean over the slices with a tumor; 0 where there is none.
 
     Args:
         predicted: float (n, m, m) in [0, 1].
-        masks: uint8 (n, 2m, 2m), 0..255.
+        masks: uint8 (n, m, m), 0..255.
         has_mask: bool (n,).
+        temperature: see `explanation.tempered`; the level above which a place is outlined comes of it, slice by slice.
     """
-    n, side, _ = predicted.shape
-    truth = masks.reshape(n, side, 2, side, 2).mean(axis=(2, 4)) > 127.5
+    truth = masks > 127
     used = has_mask & truth.any(axis=(1, 2))
     if not used.any():
         return 0.0
-    truth, mask = truth[used], predicted[used] > level
+    probability = tempered(predicted[used], temperature)
+    mask = np.stack([p >= level_of_best_dice(p) for p in probability])
+    truth = truth[used]
     return float((2 * (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))).mean())
 
 
@@ -159,13 +164,14 @@ def _half(weights: np.ndarray) -> np.ndarray:
 def outputs(
     network: keras.Model, images: np.ndarray, names: Sequence[str] = ("probabilities", "features", "mask"), batch: int = 32
 ) -> dict[str, np.ndarray]:
-    """What a network answers for uint8 (n, s, s) slices, by the names of `network.build`."""
+    """What a network answers for uint8 (n, s, s) slices, by the names of `network.build`; `mask` laid out, (n, s, s)."""
     parts = []
     for start in range(0, len(images), batch):
         x = images[start : start + batch, ..., None].astype(np.float32).repeat(3, axis=-1) / 255.0
         given = network.predict_on_batch(x)
         parts.append({k: given[k] for k in names})
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    answers = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    return answers | ({"mask": depth_to_space(answers["mask"])} if "mask" in answers else {})
 
 
 def counts(split: dict[str, list[Item]]) -> dict[str, dict[str, int]]:

@@ -5,7 +5,7 @@ import numpy as np
 
 from model.training.arrays import Arrays
 from model.training.batches import admissible, shares
-from model.training.export import MASK_LEVELS, mean_dice, outputs
+from model.training.export import fit_mask_temperature, mean_dice, outputs
 from model.training.network import build
 
 
@@ -23,14 +23,15 @@ def compared(network: keras.Model, arrays: Arrays) -> dict[str, float]:
 
     Returns:
         `class_loss`, the mean of -log of the probability of what a slice may be; `accuracy`, the share of slices whose
-        likeliest class is one they may be of; `dice`, the mean over slices with a tumor at the best of MASK_LEVELS.
+        likeliest class is one they may be of; `dice`, the mean over slices with a tumor at the mask's best temperature.
     """
     given = outputs(network, arrays.images)
+    outlines = given["mask"], arrays.masks, arrays.has_mask
     targets, weights = admissible(arrays.items), shares(arrays.items)
     probability = (targets * given["probabilities"]).sum(axis=1)
     right = targets[np.arange(len(targets)), given["probabilities"].argmax(axis=1)]
     return {
         "class_loss": float(-np.log(np.clip(probability, 1e-6, 1.0)) @ weights),
         "accuracy": float(right @ weights),
-        "dice": max(mean_dice(given["mask"][..., 0], arrays.masks, arrays.has_mask, level) for level in MASK_LEVELS),
+        "dice": mean_dice(*outlines, fit_mask_temperature(*outlines)),
     }
