@@ -10,7 +10,7 @@ import numpy as np
 from model import engines
 from model.delivery import sha256_of
 from model.engines.network_file import ModelFileError
-from model.explanation import depth_to_space, region, tumor_mask
+from model.explanation import region, tumor_mask
 from model.gate import Gate, look
 from model.labels import LABELS, NOTUMOR
 from model.prediction import Prediction
@@ -98,7 +98,7 @@ class Classifier:
         outputs = self._infer(batch)
         inferred = time.perf_counter()
         scores = self._gate.in_distribution(outputs["gate"])
-        masks = depth_to_space(outputs["mask"])
+        masks = outputs["mask"][..., 0]
         probabilities = calibrate(weigh(outputs["probabilities"], masks, *self._odds), self._temperature)
         answers = [
             self._decide(refusal, frame, float(score), *rows)
@@ -117,15 +117,14 @@ class Classifier:
         return answers
 
     def _decide(self, refusal: str | None, frame: Frame, score: float, probabilities, mask, evidence) -> Prediction:
+        outline = np.zeros((frame.height, frame.width), bool)
         refusal = refusal or (NOT_BRAIN_MRI if score < 0.5 else None)
         if refusal:
-            empty = np.zeros((frame.height, frame.width), bool)
-            return Prediction("refused", min(score, 0.49), empty, reason=refusal, frame=frame)
+            return Prediction("refused", min(score, 0.49), outline, reason=refusal, frame=frame)
         best = int(probabilities.argmax())
         uncertain = bool(probabilities[best] < self._uncertain_below)
-        outline = tumor_mask(mask, frame, self._mask_temperature)
-        if best == NOTUMOR and not (uncertain and outline_odds(mask[None])[0] > 0.0):
-            outline[:] = False
+        if best != NOTUMOR or (uncertain and outline_odds(mask[None])[0] > 0.0):
+            outline = tumor_mask(mask, frame, self._mask_temperature)
         return Prediction(
             "ok",
             score,

@@ -23,7 +23,9 @@ def tumor_mask(probability: np.ndarray, frame: Frame, temperature: float = 1.0) 
         temperature: of the mask's log-odds, see `tempered`.
     """
     probability = tempered(probability, temperature)
-    mask = frame.to_input(probability) >= level_of_best_dice(probability)
+    level = level_of_best_dice(probability)
+    # A border lies where the log-odds cross those of the level; outside the frame they do not rise above 0.
+    mask = frame.to_input(log_odds(probability) - log_odds(level)) > 0.0
     found = region(mask)
     if found is None:
         return mask
@@ -36,17 +38,15 @@ def tumor_mask(probability: np.ndarray, frame: Frame, temperature: float = 1.0) 
     return mask
 
 
-def depth_to_space(mask: np.ndarray) -> np.ndarray:
-    """From the network's `mask`, (n, m, m, k * k), where each place tells k x k pixels row by row, to (n, k * m, k * m)."""
-    n, rows, columns, channels = mask.shape
-    k = round(channels**0.5)
-    return mask.reshape(n, rows, columns, k, k).swapaxes(2, 3).reshape(n, k * rows, k * columns)
-
-
 def tempered(probability: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities with their log-odds divided by a temperature: above 1 they are less sure. float32, the same shape."""
+    return (1.0 / (1.0 + np.exp(-log_odds(probability) / temperature))).astype(np.float32)
+
+
+def log_odds(probability: np.ndarray | float) -> np.ndarray:
+    """Of probabilities, which are kept a millionth from 0 and 1; float32."""
     probability = np.clip(np.asarray(probability, np.float32), 1e-6, 1.0 - 1e-6)
-    return probability if temperature == 1.0 else 1.0 / (1.0 + (1.0 / probability - 1.0) ** (1.0 / temperature))
+    return np.log(probability / (1.0 - probability))
 
 
 def level_of_best_dice(probability: np.ndarray) -> float:

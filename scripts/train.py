@@ -15,6 +15,7 @@ import numpy as np
 
 from model.labels import LABELS
 from model.training import recipe
+from model.training.averaging import average
 from model.training.dataset import assign, load_manifest
 from model.training.export import export
 from model.training.fit import fit, history, smoke
@@ -89,12 +90,16 @@ def main() -> int:
 
     sides = split["train"], split["validation"]
     trained = fit(args.data, *sides, args.run, args.weights, args.seed, stages, samples, start)
+    averaged = exported(args.run, [s.name for s in stages], args.go_on)
+    if averaged:
+        average(trained, averaged)
     facts = {
         "protocol": args.protocol,
         "held_out_sources": args.hold_out,
         "seed": args.seed,
         "stages": before["stages"] + [vars(s) for s in stages],
         "epoch_samples": samples,
+        "averaged": [named(file) for file in averaged],
         "branch": args.branch.name if args.branch else before["branch"],
         "went_on_from": [named(file) for file in args.go_on or []],
         "history": before["history"] + history(args.run),
@@ -102,6 +107,16 @@ def main() -> int:
     }
     export(trained, args.data, split, args.run, args.out, facts, args.serve)
     return 0
+
+
+def exported(run: Path, stages: list[str], start: list[Path] | None) -> list[Path]:
+    """The weights whose mean is exported, none: those of the last stage as they are.
+
+    Of a run that goes on from others, the last of them counts for what `recipe.AVERAGED` has of the stages before.
+    """
+    if stages[-1] != recipe.AVERAGED[-1]:
+        return []
+    return [start[-1] if start and name != stages[-1] else run / f"{name}.weights.h5" for name in recipe.AVERAGED]
 
 
 def named(weights: Path) -> str:

@@ -38,22 +38,6 @@ def test_a_model_h5_gives_the_weights_of_the_layers_that_are_there_and_counts_as
         average(network(units=4), [tmp_path / "model.h5"])
 
 
-def decoded(channels):
-    inputs = keras.Input((3,))
-    x = keras.layers.Dense(2, name="dense")(inputs)
-    return keras.Model(inputs, keras.layers.Dense(channels, name="mask_conv3")(x))
-
-
-@pytest.mark.parametrize(("channels", "decoder"), [(4, 5.0), (6, 9.0)])
-def test_of_a_model_h5_with_another_decoder_the_rest_is_taken(tmp_path, channels, decoder):
-    served, begun = decoded(4), decoded(channels)
-    served.set_weights([np.full(weight.shape, 5.0, np.float32) for weight in served.get_weights()])
-    begun.set_weights([np.full(weight.shape, 9.0, np.float32) for weight in begun.get_weights()])
-    served.save(tmp_path / "model.h5")
-    average(begun, [tmp_path / "model.h5"])
-    assert [np.unique(weight).tolist() for weight in begun.get_weights()] == [[5.0], [5.0], [decoder], [decoder]]
-
-
 def test_only_weights_of_this_network_can_be_averaged(tmp_path):
     with pytest.raises(ValueError):
         average(network(), [saved(tmp_path, "other", 1.0, units=5)])

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from model.explanation import depth_to_space
 from model.labels import LABELS
 from model.training import batches as batches_module
 from model.training import recipe
@@ -37,7 +36,7 @@ def drawn(arrays: Arrays, samples: int = 960, exchange: float = 1.0) -> list[tup
     for index, (images, targets, _) in enumerate(batches):
         labels = [arrays.items[n].label for n in batches.batches[index]]
         bright = np.asarray(images[..., 0]).max(axis=(1, 2)) > 150 / 255
-        area = np.asarray(targets["mask"]).sum(axis=(1, 2, 3))
+        area = np.asarray(targets["mask"]).sum(axis=(1, 2, 3)) * 4
         rows += list(zip([label != "notumor" for label in labels], bright, area, targets["probabilities"], strict=True))
     return rows
 
@@ -157,18 +156,6 @@ def test_a_share_of_the_draws_has_no_skull(plain, monkeypatch):
     pairs = [(float(i), float(m)) for x, y, _ in batches for i, m in zip(x[:, 5, 5, 0], y["mask"][:, 5, 5, 0], strict=True)]
     assert set(pairs) == {(1.0, 0.0), (0.0, 1.0)}  # image and mask come from the same copy
     assert pairs.count((0.0, 1.0)) / 640 == pytest.approx(0.25, abs=0.05)
-
-
-def test_each_place_of_the_mask_tells_its_pixels_row_by_row():
-    masks = np.zeros((1, 64, 64), np.uint8)
-    masks[0, 33, 22], masks[0, 8:10, 40:42] = 255, 255  # the second row and first column of its place; a whole place
-    arrays = Arrays([Item("", "kaggle", "Training", "glioma")], np.zeros_like(masks), masks, np.ones(1, bool))
-    _, targets, _ = ValidationBatches(arrays)[0]
-    told = np.asarray(targets["mask"])[0]
-    assert told.shape == (32, 32, 4)
-    assert np.argwhere(told[16]).tolist() == [[11, 2 * 1 + 0]]
-    assert told[4, 20].tolist() == [1.0] * 4
-    assert (depth_to_space(told[None])[0] * 255 == masks[0]).all()
 
 
 def test_admissible_classes():

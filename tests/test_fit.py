@@ -208,8 +208,16 @@ def test_smoke_keeps_every_stage_for_one_epoch():
         ("settle", 1),
         ("widen", 1),
         ("sharpness", 1),
-        ("outline", 1),
     ]
+
+
+def test_what_is_exported_is_half_of_the_last_stage_half_as_it_was_before():
+    exported = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "train.py"))["exported"]
+    run, other = Path("runs/one"), [Path("runs/base/base.weights.h5"), Path("runs/other/model.h5")]
+    files = [file.name for file in exported(run, [s.name for s in recipe.STAGES], None)]
+    assert files == [f"{name}.weights.h5" for name in ("polish", "settle", *["widen"] * 2, *["sharpness"] * 4)]
+    assert exported(run, ["sharpness"], other) == [other[1]] * 4 + [Path("runs/one/sharpness.weights.h5")] * 4
+    assert exported(run, ["head", "base"], None) == []
 
 
 def test_a_branch_names_the_stages_before_it_and_what_they_held_out(tmp_path):

@@ -28,7 +28,7 @@ def test_outputs_have_their_shapes_and_ranges(network, images):
     outputs = {k: np.asarray(v) for k, v in network(images).items()}
     assert {k: v.shape[1:] for k, v in outputs.items()} == {
         "probabilities": (4,),
-        "mask": (32, 32, 4),
+        "mask": (32, 32, 1),
         "evidence": (4, 4, 4),
         "features": (768,),
     }
@@ -66,21 +66,6 @@ def test_freeze(network, blocks, frozen):
     convolutions = [w for w in network.layers if w.name.startswith("block") and w.weights]
     assert sum(not w.trainable for w in convolutions) == frozen
     assert network.get_layer("class_hidden").trainable
-
-
-def test_the_decoder_alone_learns(network, images):
-    """What it can change is the mask: each of the other outputs stays what it is whatever becomes of those weights."""
-    freeze(network, 5, decoder_only=True)
-    before = {k: np.asarray(v) for k, v in network(images).items()}
-    learning = network.trainable_weights
-    assert 0 < len(learning) == sum(len(layer.weights) for layer in network.layers if layer.name.startswith("mask"))
-    kept = [weight.numpy().copy() for weight in learning]
-    for weight, value in zip(learning, kept, strict=True):
-        weight.assign(value + 0.01)
-    after = {k: np.asarray(v) for k, v in network(images).items()}
-    for weight, value in zip(learning, kept, strict=True):
-        weight.assign(value)
-    assert [k for k in before if np.abs(after[k] - before[k]).max() > 1e-6] == ["mask"]
 
 
 @pytest.mark.parametrize("size", [32, 100])

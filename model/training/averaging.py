@@ -30,19 +30,11 @@ def average(network: keras.Model, files: Sequence[Path]) -> None:
 
 
 def _load(network: keras.Model, file: Path) -> None:
-    """The weights of a file; what a model.h5 has beyond this network's layers, such as its gate, is left there.
-
-    Until version 1.20261127.afda1f84 the decoder had other layers, one of them also the attention's. That one's weights are
-    taken; where layers of the decoder differ, this network's stay as they are.
-    """
+    """The weights of a file; what a model.h5 has beyond this network's layers, such as its gate, is left there."""
     if file.name.endswith(".weights.h5"):
         network.load_weights(file)
         return
-    served = {layer.name: layer.get_weights() for layer in keras.saving.load_model(file, compile=False).layers}
-    if "attention_hidden" not in served and "mask_lateral5" in served:
-        served["attention_hidden"] = served["mask_lateral5"]
+    served = keras.saving.load_model(file, compile=False)
     for layer in network.layers:
-        given = served.get(layer.name, [])
-        fits = [w.shape for w in given] == [w.shape for w in layer.get_weights()]
-        if layer.weights and (fits or not layer.name.startswith("mask")):
-            layer.set_weights(given)
+        if layer.weights:
+            layer.set_weights(served.get_layer(layer.name).get_weights())

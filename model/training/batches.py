@@ -13,7 +13,6 @@ from model.training.arrays import Arrays
 from model.training.augmentation import augment
 from model.training.dataset import ANY_TUMOR, Item
 from model.training.grafting import graft, restyle
-from model.training.network import CELL
 from model.training.sharpness import refocus
 
 TUMOR = 1.0 - np.eye(len(LABELS), dtype=np.float32)[NOTUMOR]  # admissible for a tumor of unknown type
@@ -134,9 +133,10 @@ class ValidationBatches(keras.utils.PyDataset):
 
 
 def _batch(images, masks, targets, has_mask, weights):
-    """Inputs, targets and weights in the shapes that the network takes; each place of the mask tells CELL x CELL pixels."""
+    """Inputs, targets and weights in the shapes that the network takes; the mask output has half the input's side."""
+    half = tf.shape(masks)[1] // 2
     return (
         tf.repeat(images, 3, axis=-1),
-        {"probabilities": targets, "mask": tf.nn.space_to_depth(masks, CELL)},
+        {"probabilities": targets, "mask": tf.image.resize(masks, [half, half], antialias=True)},
         {"probabilities": weights, "mask": weights * has_mask},
     )

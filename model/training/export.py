@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 
 from model.delivery import write_saved_model_txt
-from model.explanation import depth_to_space, level_of_best_dice, tempered
+from model.explanation import level_of_best_dice, tempered
 from model.gate import squared_distance
 from model.labels import LABELS
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
@@ -70,9 +70,9 @@ def export(
         "labels": list(LABELS),
         "input_size": size,
         "preprocessing": PREPROCESSING_VERSION,
-        **calibration(validation["probabilities"], validation["mask"], split["validation"]),
+        **calibration(validation["probabilities"], validation["mask"][..., 0], split["validation"]),
         "mask_temperature": fit_mask_temperature(
-            validation["mask"], arrays["validation"].masks, arrays["validation"].has_mask
+            validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask
         ),
         "gate": gate_facts(distance),
         "training": facts | {"slices": counts(split)},
@@ -114,11 +114,12 @@ def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, te
 
     Args:
         predicted: float (n, m, m) in [0, 1].
-        masks: uint8 (n, m, m), 0..255.
+        masks: uint8 (n, 2m, 2m), 0..255.
         has_mask: bool (n,).
         temperature: see `explanation.tempered`; the level above which a place is outlined comes of it, slice by slice.
     """
-    truth = masks > 127
+    n, side, _ = predicted.shape
+    truth = masks.reshape(n, side, 2, side, 2).mean(axis=(2, 4)) > 127.5
     used = has_mask & truth.any(axis=(1, 2))
     if not used.any():
         return 0.0
@@ -164,14 +165,13 @@ def _half(weights: np.ndarray) -> np.ndarray:
 def outputs(
     network: keras.Model, images: np.ndarray, names: Sequence[str] = ("probabilities", "features", "mask"), batch: int = 32
 ) -> dict[str, np.ndarray]:
-    """What a network answers for uint8 (n, s, s) slices, by the names of `network.build`; `mask` laid out, (n, s, s)."""
+    """What a network answers for uint8 (n, s, s) slices, by the names of `network.build`."""
     parts = []
     for start in range(0, len(images), batch):
         x = images[start : start + batch, ..., None].astype(np.float32).repeat(3, axis=-1) / 255.0
         given = network.predict_on_batch(x)
         parts.append({k: given[k] for k in names})
-    answers = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-    return answers | ({"mask": depth_to_space(answers["mask"])} if "mask" in answers else {})
+    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
 def counts(split: dict[str, list[Item]]) -> dict[str, dict[str, int]]:

@@ -107,7 +107,7 @@ def _start(
         average(network, averaged)
     elif previous:
         network.set_weights(previous.get_weights())
-    freeze(network, stage.frozen, stage.decoder_only)
+    freeze(network, stage.frozen)
     total, end = steps * stage.epochs, 1.0 if stage.mean_from else 0.01
     rate = keras.optimizers.schedules.CosineDecay(
         stage.rate * 0.05, total - total // 10, alpha=end, warmup_target=stage.rate, warmup_steps=total // 10

@@ -7,8 +7,7 @@
 
 VGG16: Simonyan & Zisserman, arXiv:1409.1556. The class map follows Zhou et al., arXiv:1512.04150, where the map is what the
 pooling averages; the second pooling, weighted by a learned attention, follows Ilse et al., arXiv:1802.04712, so that a small
-lesion is not averaged away. The decoder follows Lin et al., arXiv:1612.03144, as far as half of the input's side; there
-every place tells each of the pixels that it covers, as in sub-pixel convolution (Shi et al., arXiv:1609.05158).
+lesion is not averaged away. The decoder follows Lin et al., arXiv:1612.03144.
 """
 
 from pathlib import Path
@@ -20,7 +19,6 @@ from model.labels import LABELS
 
 GATE_LAYERS = ("block3_conv3", "block4_conv3")  # textures and parts; deeper takes anything for a brain (compare_gates.py)
 HEAD_UNITS = 256
-CELL = 2  # pixels, either way, that one place of the mask tells
 
 
 def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.Model:
@@ -33,8 +31,7 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
 
     Returns:
         A functional model from float32 (n, size, size, 3) in [0, 1] to a dict of float32 outputs: `probabilities` (n, 4),
-        `mask` (n, size / 2, size / 2, 4), the 2 x 2 pixels of each place (`explanation.depth_to_space` lays them out),
-        `evidence` (n, size / 16, size / 16, 4) whose mean is the logit of each class, and
+        `mask` (n, size / 2, size / 2, 1), `evidence` (n, size / 16, size / 16, 4) whose mean is the logit of each class, and
         `features` (n, 768), what the gate is fitted on: how much each channel of GATE_LAYERS deviates from its mean over the
         slice, each layer's vector of unit length, so that a slice's contrast plays no part.
 
@@ -47,19 +44,17 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=weights and str(weights))
     block = {name: base.get_layer(name).output for name in ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")}
 
-    # Decoder: the tumor's mask.
-    x = layers.Conv2D(128, 1, activation="relu", name="mask_lateral5")(block["block5_conv3"])
-    x = _convolved(x, 128, "mask_conv5")
-    x = _convolved(_merge(x, block["block4_conv3"], 128, 4), 128, "mask_conv4_again")
-    x = _convolved(_merge(x, block["block3_conv3"], 96, 3), 96, "mask_conv3_again")
+    # Decoder: the tumor's mask at half the input's side.
+    top = layers.Conv2D(96, 1, activation="relu", name="mask_lateral5")(block["block5_conv3"])
+    x = _merge(top, block["block4_conv3"], 96, 4)
+    x = _merge(x, block["block3_conv3"], 64, 3)
     x = _merge(x, block["block2_conv2"], 32, 2)
-    mask = layers.Conv2D(CELL**2, 1, activation="sigmoid", dtype="float32", name="mask")(x)
+    mask = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="mask")(x)
 
     # Classes: every place votes; the plain mean and the attention-weighted mean of the votes are added.
     places = size // 16
     hidden = layers.Dense(HEAD_UNITS, activation="relu", name="class_hidden")(block["block5_conv3"])
-    attention = layers.Conv2D(96, 1, activation="relu", name="attention_hidden")(block["block5_conv3"])
-    attention = layers.Dense(1, dtype="float32", name="attention_score")(attention)
+    attention = layers.Dense(1, dtype="float32", name="attention_score")(top)
     attention = layers.Reshape((places * places, 1), dtype="float32", name="attention_flat")(attention)
     attention = layers.Softmax(axis=1, dtype="float32", name="attention")(attention)
     attention = layers.Rescaling(float(places * places), dtype="float32", name="attention_mean_one")(attention)
@@ -77,17 +72,10 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     return keras.Model(inputs, outputs, name="earlymed")
 
 
-def freeze(network: keras.Model, blocks: int, decoder_only: bool = False) -> None:
-    """Let everything learn but the first `blocks` of VGG16's five blocks (5 leaves the heads alone to learn).
-
-    Args:
-        decoder_only: let nothing learn but what the mask alone depends on; the classes stay as they are.
-    """
+def freeze(network: keras.Model, blocks: int) -> None:
+    """Let everything learn but the first `blocks` of VGG16's five blocks (5 leaves the heads alone to learn)."""
     for layer in network.layers:
-        if decoder_only:
-            layer.trainable = layer.name.startswith("mask")
-        else:
-            layer.trainable = not (layer.name[:5] == "block" and layer.name[5] in "12345"[:blocks])
+        layer.trainable = not (layer.name[:5] == "block" and layer.name[5] in "12345"[:blocks])
 
 
 def with_gate(network: keras.Model) -> keras.Model:
@@ -115,8 +103,4 @@ def _merge(coarse, fine, channels: int, level: int):
     coarse = layers.UpSampling2D(2, interpolation="bilinear", name=f"mask_up{level}")(coarse)
     fine = layers.Conv2D(channels, 1, activation="relu", name=f"mask_lateral{level}")(fine)
     both = layers.Concatenate(name=f"mask_join{level}")([coarse, fine])
-    return _convolved(both, channels, f"mask_conv{level}")
-
-
-def _convolved(maps, channels: int, name: str):
-    return layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(maps)
+    return layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"mask_conv{level}")(both)

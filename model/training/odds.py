@@ -30,10 +30,11 @@ def split_of(training: dict, items: list[Item]) -> dict[str, list[Item]]:
 
 
 def asked(model: Path, data: Path, items: list[Item], cache: Path) -> dict[str, np.ndarray]:
-    """`probabilities` (n, 4) and `mask` (n, s, s) that the network of a model.h5 gives n slices, as they leave it."""
+    """`probabilities` (n, 4) and `mask` (n, m, m) that the network of a model.h5 gives n slices, as they leave it."""
     network = keras.saving.load_model(model, compile=False)
     size = network.input_shape[1]
-    return outputs(network, Arrays.load(data, items, size, cache / f"arrays-{size}.npz").images, ("probabilities", "mask"))
+    given = outputs(network, Arrays.load(data, items, size, cache / f"arrays-{size}.npz").images, ("probabilities", "mask"))
+    return {"probabilities": given["probabilities"], "mask": given["mask"][..., 0]}
 
 
 def compare(given: dict[str, dict], sides: dict[str, list[Item]], weight: float) -> dict[str, dict[str, float]]:

@@ -17,7 +17,6 @@ class Stage:
         exchange: how much of the exchange of tissue, tones and sharpness between slices is left, in [0, 1]. All of it is best
             for sources that training has not seen, less for those that it has.
         mask_weight: of the mask's loss against the class's.
-        decoder_only: nothing learns but what the mask alone depends on; the classes stay as they are.
         mean_of: the stages whose weights at their end are averaged to begin with; none: the weights of the stage before.
         mean_from: it ends with the mean of its weights after this epoch, the first being 1, and after each that follows
             (Izmailov et al., arXiv:1803.05407); 0: it ends with those of its best epoch.
@@ -30,7 +29,6 @@ class Stage:
     frozen: int
     exchange: float = 1.0
     mask_weight: float = 1.0
-    decoder_only: bool = False
     mean_of: tuple[str, ...] = ()
     mean_from: int = 0
 
@@ -40,7 +38,6 @@ class Stage:
 # With few exchanges the network learns its own sources and forgets how to do without them, so `widen` goes back towards
 # `base` and exchanges all again; `sharpness` goes on so, at a rate that is held: lowered, it forgets once more. A run that
 # holds sources out may end after `base` (--until), and others branch off there (--branch).
-MIDDLE = ("polish", "settle", "widen", "widen", *["sharpness"] * 4)
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
     Stage("base", 128, 8, 1.2e-4, 2, mask_weight=2.0),
@@ -49,9 +46,9 @@ STAGES = (
     Stage("settle", 160, 14, 5e-5, 2, exchange=0.4, mask_weight=2.0),
     Stage("widen", 160, 10, 8e-5, 2, mask_weight=2.0, mean_of=("base", "polish", "settle")),
     Stage("sharpness", 160, 4, 5e-5, 2, mask_weight=2.0, mean_of=("polish", "settle", "widen", "widen"), mean_from=3),
-    Stage("outline", 160, 8, 2.5e-4, 5, exchange=0.5, decoder_only=True, mean_of=MIDDLE),
 )
 BRANCH_AFTER = "base"
+AVERAGED = ("polish", "settle", "widen", "widen", *["sharpness"] * 4)  # what is exported: the mean of these stages' weights
 BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
 EPOCH_SAMPLES = 4800
 WEIGHT_DECAY = 1e-4

@@ -26,7 +26,7 @@ def compared(network: keras.Model, arrays: Arrays) -> dict[str, float]:
         likeliest class is one they may be of; `dice`, the mean over slices with a tumor at the mask's best temperature.
     """
     given = outputs(network, arrays.images)
-    outlines = given["mask"], arrays.masks, arrays.has_mask
+    outlines = given["mask"][..., 0], arrays.masks, arrays.has_mask
     targets, weights = admissible(arrays.items), shares(arrays.items)
     probability = (targets * given["probabilities"]).sum(axis=1)
     right = targets[np.arange(len(targets)), given["probabilities"].argmax(axis=1)]
