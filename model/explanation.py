@@ -9,8 +9,10 @@ from PIL import Image
 from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
 from model.preprocessing import Frame, windowed
+from model.tumor_odds import log_odds
 
 LEAST_LEVEL = 0.1  # what is less likely is no tumor, even where nothing is likelier
+MARGIN = 1e-6  # a place is never surer than that, as float32 can tell
 MIN_AREA_FRACTION = 0.0004  # of the network's view; smaller specks are noise
 OUTLINE = (255, 176, 0)  # amber: visible on gray for every common color vision
 MAX_DISPLAY_SIDE = 1024
@@ -25,7 +27,7 @@ def tumor_mask(probability: np.ndarray, frame: Frame, temperature: float = 1.0) 
     probability = tempered(probability, temperature)
     level = level_of_best_dice(probability)
     # A border lies where the log-odds cross those of the level; outside the frame they do not rise above 0.
-    mask = frame.to_input(log_odds(probability) - log_odds(level)) > 0.0
+    mask = frame.to_input(log_odds(probability, MARGIN) - log_odds(level, MARGIN)) > 0.0
     found = region(mask)
     if found is None:
         return mask
@@ -40,13 +42,7 @@ def tumor_mask(probability: np.ndarray, frame: Frame, temperature: float = 1.0) 
 
 def tempered(probability: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities with their log-odds divided by a temperature: above 1 they are less sure. float32, the same shape."""
-    return (1.0 / (1.0 + np.exp(-log_odds(probability) / temperature))).astype(np.float32)
-
-
-def log_odds(probability: np.ndarray | float) -> np.ndarray:
-    """Of probabilities, which are kept a millionth from 0 and 1; float32."""
-    probability = np.clip(np.asarray(probability, np.float32), 1e-6, 1.0 - 1e-6)
-    return np.log(probability / (1.0 - probability))
+    return 1.0 / (1.0 + np.exp(-log_odds(np.asarray(probability, np.float32), MARGIN) / temperature))
 
 
 def level_of_best_dice(probability: np.ndarray) -> float:

@@ -36,5 +36,10 @@ def outline_odds(masks: np.ndarray) -> np.ndarray:
     places = np.reshape(masks, (len(masks), -1))
     count = max(1, round(PEAK_SHARE * places.shape[1]))
     peak = np.partition(places, -count, axis=1)[:, -count:].mean(axis=1, dtype=np.float64)
-    peak = np.clip(peak, 1e-9, 1.0 - 1e-9)
-    return np.clip(np.log(peak) - np.log1p(-peak), -LIMIT, LIMIT)
+    return np.clip(log_odds(peak), -LIMIT, LIMIT)
+
+
+def log_odds(probability: np.ndarray, margin: float = 1e-9) -> np.ndarray:
+    """Of probabilities, kept `margin` away from 0 and 1; of their dtype, which must be able to hold 1 - margin."""
+    probability = np.clip(probability, margin, 1.0 - margin)
+    return np.log(probability) - np.log1p(-probability)

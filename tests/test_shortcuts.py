@@ -9,7 +9,7 @@ from flask_babel import Domain, gettext
 from PIL import Image
 from scipy import ndimage
 
-from model.explanation import MIN_AREA_FRACTION, _grown, level_of_best_dice, log_odds, tempered, tumor_mask
+from model.explanation import MARGIN, MIN_AREA_FRACTION, _grown, level_of_best_dice, log_odds, tempered, tumor_mask
 from model.gate import COLORED, MAX_COLORED_SHARE, look
 from model.location import locate
 from model.prediction import Prediction
@@ -102,7 +102,8 @@ def test_share_of_colored_pixels(dtype, channels, tint):
 def test_specks_are_dropped_as_from_the_whole_slice(seed):
     frame = Frame(120, 100, (10, 20, 90, 110))
     probability = blobs(seed, (48, 48)) * 0.9
-    whole = frame.to_input(log_odds(probability) - log_odds(level_of_best_dice(tempered(probability, 1.0)))) > 0.0
+    level = level_of_best_dice(tempered(probability, 1.0))
+    whole = frame.to_input(log_odds(probability, MARGIN) - log_odds(level, MARGIN)) > 0.0
     components, _ = ndimage.label(whole)
     areas = np.bincount(components.ravel())
     areas[0] = 0

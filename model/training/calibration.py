@@ -9,7 +9,7 @@ from model.classifier import calibrate
 from model.labels import LABELS, NOTUMOR
 from model.training.batches import shares
 from model.training.dataset import ANY_TUMOR, Item
-from model.tumor_odds import weigh
+from model.tumor_odds import log_odds, weigh
 
 OUTLINE_WEIGHT = 0.25  # on sources held out more is better, on known ones less is (scripts/compare_odds.py)
 OFFSET_LIMIT = 2.0  # either way: a few validation slices must not outweigh what was learned
@@ -54,8 +54,7 @@ def fit_offset(probabilities: np.ndarray, items: Sequence[Item]) -> float:
     tumor = np.array([i.label != LABELS[NOTUMOR] for i in items])
     if tumor.all() or not tumor.any():
         return 0.0
-    none = np.clip(probabilities[:, NOTUMOR], 1e-9, 1.0 - 1e-9)
-    odds = np.log1p(-none) - np.log(none)
+    odds = -log_odds(probabilities[:, NOTUMOR])
     line = LogisticRegression(C=1e6).fit(odds[:, None], tumor, sample_weight=shares(list(items)) * len(items))
     slope, intercept = line.coef_[0, 0], line.intercept_[0]
     return round(float(np.clip(intercept / slope, -OFFSET_LIMIT, OFFSET_LIMIT)), 4) if slope > 0 else 0.0
