@@ -35,7 +35,7 @@ def main() -> int:
         parser.error(str(error))
     given = asked(args.model, args.data, validation, args.manifest.parent)
     fitted = calibration(given["probabilities"], given["mask"], validation)
-    arrays = Arrays.load(args.data, validation, info["input_size"], args.manifest.parent / f"arrays-{info['input_size']}.npz")
+    arrays = Arrays.load(args.data, validation, info["input_size"], args.manifest.parent)
     fitted["mask_temperature"] = fit_mask_temperature(given["mask"], arrays.masks, arrays.has_mask)
     for name, value in fitted.items():
         print(f"{name}: {info.get(name)} -> {value}")

@@ -42,8 +42,7 @@ def main() -> int:
     network = at_size(network, size)
 
     arrays = {
-        name: Arrays.load(args.data, split[name], size, args.run.parent / f"arrays-{size}.npz").images
-        for name in ("train", "validation", "held_out")
+        name: Arrays.load(args.data, split[name], size, args.run.parent).images for name in ("train", "validation", "held_out")
     }
     train = pooled(network, with_variants(arrays["train"][evenly(split["train"], GATE_SLICES)]))
     validation = pooled(network, arrays["validation"])

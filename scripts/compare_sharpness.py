@@ -21,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
 
     items = assign(load_manifest(args.manifest), "leakfree", 1, [])["train"]
-    arrays = Arrays.load(args.data, items, args.size, args.manifest.parent / f"arrays-{args.size}.npz")
+    arrays = Arrays.load(args.data, items, args.size, args.manifest.parent)
     shares = np.array([fine(image) for image in arrays.images])
     kinds = np.array([f"{item.source}, {item.label}" for item in items])
     print("| source and class | slices | median share of the finest detail | a quarter below | a quarter above |")

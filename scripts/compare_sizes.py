@@ -36,7 +36,7 @@ def main() -> int:
     report = {}
     print(f"{'side':>6}{'class loss':>12}{'accuracy':>10}{'Dice':>8}   ({len(split['validation'])} validation slices)")
     for size in args.sizes:
-        arrays = Arrays.load(args.data, split["validation"], size, args.run.parent / f"arrays-{size}.npz")
+        arrays = Arrays.load(args.data, split["validation"], size, args.run.parent)
         row = report[size] = compared(at_size(trained, size), arrays)
         print(f"{size:>6}{row['class_loss']:>12.4f}{100 * row['accuracy']:>9.2f}%{row['dice']:>8.4f}", flush=True)
     if args.json:

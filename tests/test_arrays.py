@@ -18,23 +18,24 @@ def items(data):
 
 
 def test_what_is_cached_is_not_preprocessed_again_and_stays_in_order(data, items, tmp_path, monkeypatch):
-    cache, asked = tmp_path / "arrays.npz", []
+    asked = []
     original = arrays_module.load_arrays
     monkeypatch.setattr(
         arrays_module, "load_arrays", lambda data, items, size: asked.append(len(items)) or original(data, items, size)
     )
-    Arrays.load(data, items[:6], 64, cache)
-    later = Arrays.load(data, items[8:2:-1], 64, cache)
+    (tmp_path / "other").mkdir()
+    Arrays.load(data, items[:6], 64, tmp_path)
+    later = Arrays.load(data, items[8:2:-1], 64, tmp_path)
     assert asked == [6, 3]  # slices 8, 7 and 6 were new
-    fresh = Arrays.load(data, items[8:2:-1], 64, tmp_path / "other.npz")
+    fresh = Arrays.load(data, items[8:2:-1], 64, tmp_path / "other")
     assert later.items == items[8:2:-1]
     for name in ("images", "masks", "has_mask"):
         assert np.array_equal(getattr(later, name), getattr(fresh, name))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["arrays.npz", "other.npz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["arrays-64.npz", "other"]
 
 
 def test_stripped_copies_differ_in_the_shell_and_depend_on_the_seed_alone(data, items, tmp_path):
-    every = Arrays.load(data, items[:4], 64, tmp_path / "arrays.npz")
+    every = Arrays.load(data, items[:4], 64, tmp_path)
     stripped = every.stripped(seed=1, workers=1)
     assert stripped.images.dtype == stripped.masks.dtype == np.uint8
     assert all((a != b).mean() > 0.05 for a, b in zip(stripped.images, every.images, strict=True))

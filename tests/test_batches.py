@@ -13,8 +13,9 @@ SIDE = 64
 
 @pytest.fixture
 def plain(monkeypatch):
-    """Nothing is augmented, restyled or refocused."""
+    """Nothing is augmented, restyled, recontrasted or refocused."""
     monkeypatch.setattr(recipe, "RESTYLED_SHARE", 0.0)
+    monkeypatch.setattr(recipe, "RECONTRASTED_SHARE", 0.0)
     monkeypatch.setattr(batches_module, "refocus", lambda image, *_: image)
     monkeypatch.setattr(batches_module, "augment", lambda images, masks, *_: (images[..., None] / 255, masks[..., None] / 255))
 
@@ -93,17 +94,18 @@ def test_without_healthy_slices_nothing_is_exchanged(plain):
 
 
 @pytest.mark.parametrize("exchange", (1.0, 0.4))
-@pytest.mark.parametrize("change", ("restyle", "refocus"))
-def test_some_draws_take_on_other_tones_and_sharpness(plain, monkeypatch, exchange, change):
-    share = recipe.REFOCUSED_SHARE if change == "refocus" else 0.3
-    monkeypatch.setattr(recipe, "RESTYLED_SHARE", 0.3 if change == "restyle" else 0.0)
-    monkeypatch.setattr(batches_module, change, lambda image, reference, amount: np.full_like(image, 7))
+@pytest.mark.parametrize(
+    "change, share", (("restyle", "RESTYLED_SHARE"), ("recontrast", "RECONTRASTED_SHARE"), ("refocus", "REFOCUSED_SHARE"))
+)
+def test_some_draws_take_on_other_tones_contrast_and_sharpness(plain, monkeypatch, exchange, change, share):
+    monkeypatch.setattr(recipe, share, 0.3)
+    monkeypatch.setattr(batches_module, change, lambda image, *_: np.full_like(image, 7))
     items = [Item("", "kaggle", "Training", "glioma")] * 10
     images = np.full((10, SIDE, SIDE), 90, np.uint8)
     batches = TrainingBatches(*[Arrays(items, images, images, np.zeros(10, bool))] * 2, 960, (1,), exchange)
     tones = np.concatenate([np.asarray(x)[:, 0, 0, 0] for x, _, _ in batches])
     assert set(np.round(tones * 255)) == {7, 90}
-    assert (tones < 50 / 255).mean() == pytest.approx(exchange * share, abs=0.05)
+    assert (tones < 50 / 255).mean() == pytest.approx(exchange * 0.3, abs=0.05)
 
 
 def test_tones_and_sharpness_come_from_what_is_drawn(plain, monkeypatch):
@@ -126,6 +128,23 @@ def test_what_is_grafted_is_as_sharp_as_what_it_is_grafted_into(plain, monkeypat
     )
     drawn(arrays_of("meningioma"))
     assert seen == {(200, 100, 1.0), (100, 200, 1.0), (100, 100, 1.0)}  # a tumor, healed tissue, a sham
+
+
+@pytest.mark.parametrize("exchange", (1.0, 0.5))
+def test_some_tumors_are_grafted_in_another_contrast_and_healthy_tissue_never(plain, monkeypatch, exchange):
+    """What looks like fluid or swelling must not be shown as healthy tissue."""
+    monkeypatch.setattr(recipe, "RECONTRASTED_SHARE", 0.4)
+    seen = []
+    monkeypatch.setattr(batches_module, "recontrast", lambda image, rng: seen.append(image.max()) or image)
+    monkeypatch.setattr(batches_module, "graft", lambda host, donor, region, rng, move=True: None)
+    arrays = arrays_of("meningioma")
+    batches = TrainingBatches(arrays, arrays, 960, (1,), exchange)
+    rng = np.random.default_rng(5)
+    for _ in range(2000):
+        batches._grafted(0, arrays.images[0], arrays.masks[0], batches.targets[0], rng)
+        batches._grafted(20, arrays.images[20], arrays.masks[20], batches.targets[20], rng)
+    assert set(seen) == {200}
+    assert len(seen) / 2000 == pytest.approx(exchange * recipe.GRAFTED_SHARE * exchange * 0.4, abs=0.03)
 
 
 def test_shares_follow_the_recipe():

@@ -208,6 +208,7 @@ def test_smoke_keeps_every_stage_for_one_epoch():
         ("settle", 1),
         ("widen", 1),
         ("sharpness", 1),
+        ("contrast", 1),
     ]
 
 
@@ -215,8 +216,9 @@ def test_what_is_exported_is_half_of_the_last_stage_half_as_it_was_before():
     exported = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "train.py"))["exported"]
     run, other = Path("runs/one"), [Path("runs/base/base.weights.h5"), Path("runs/other/model.h5")]
     files = [file.name for file in exported(run, [s.name for s in recipe.STAGES], None)]
-    assert files == [f"{name}.weights.h5" for name in ("polish", "settle", *["widen"] * 2, *["sharpness"] * 4)]
-    assert exported(run, ["sharpness"], other) == [other[1]] * 4 + [Path("runs/one/sharpness.weights.h5")] * 4
+    names = ("polish", "settle", *["widen"] * 2, *["sharpness"] * 4, *["contrast"] * 8)
+    assert files == [f"{name}.weights.h5" for name in names]
+    assert exported(run, ["contrast"], other) == [other[1]] * 8 + [Path("runs/one/contrast.weights.h5")] * 8
     assert exported(run, ["head", "base"], None) == []
 
 

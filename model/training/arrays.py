@@ -20,8 +20,9 @@ class Arrays:
     has_mask: np.ndarray
 
     @classmethod
-    def load(cls, data: Path, items: list[Item], size: int, cache: Path) -> "Arrays":
-        """Preprocess what `cache`, an .npz that runs may share, does not hold yet, and keep it there."""
+    def load(cls, data: Path, items: list[Item], size: int, folder: Path) -> "Arrays":
+        """Preprocess what `arrays-SIZE.npz` in a folder does not hold yet, and keep it there; runs may share it."""
+        cache = folder / f"arrays-{size}.npz"
         keys = [f"{i.path}:{i.sha256}:{i.label}" for i in items]
         saved = {"keys": np.array([], str)}
         if cache.is_file():

@@ -11,6 +11,7 @@ from model.labels import LABELS, NOTUMOR
 from model.training import recipe
 from model.training.arrays import Arrays
 from model.training.augmentation import augment
+from model.training.contrast import recontrast
 from model.training.dataset import ANY_TUMOR, Item
 from model.training.grafting import graft, restyle
 from model.training.sharpness import refocus
@@ -80,6 +81,8 @@ class TrainingBatches(keras.utils.PyDataset):
         if rng.random() < self.exchange * recipe.RESTYLED_SHARE:
             image = restyle(image, self._reference(rng), rng.random())
         image, mask, target = self._grafted(row, image, mask, target, rng)
+        if rng.random() < self.exchange * recipe.RECONTRASTED_SHARE:
+            image = recontrast(image, rng)
         if rng.random() < self.exchange * recipe.REFOCUSED_SHARE:
             image = refocus(image, self._reference(rng), rng.random())
         return image, mask, target
@@ -98,7 +101,10 @@ class TrainingBatches(keras.utils.PyDataset):
             donor = rng.choice(self.donors)
             region = arrays.masks[donor] > 127
             if draw < recipe.GRAFTED_SHARE:
-                made = graft(image, refocus(arrays.images[donor], image, 1.0), region, rng)
+                tumor = arrays.images[donor]
+                if rng.random() < self.exchange * recipe.RECONTRASTED_SHARE:
+                    tumor = recontrast(tumor, rng)
+                made = graft(image, refocus(tumor, image, 1.0), region, rng)
                 if made:
                     return made[0], np.where(made[1], 255, 0).astype(np.uint8), (TUMOR + self.targets[donor]) / 2
             elif draw < recipe.GRAFTED_SHARE + recipe.SHAM_SHARE:

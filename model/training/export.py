@@ -49,9 +49,7 @@ def export(
         if layer.weights:
             layer.set_weights([_half(w) for w in trained.get_layer(layer.name).get_weights()])
 
-    arrays = {
-        name: Arrays.load(data, split[name], size, run.parent / f"arrays-{size}.npz") for name in ("train", "validation")
-    }
+    arrays = {name: Arrays.load(data, split[name], size, run.parent) for name in ("train", "validation")}
     train = outputs(network, with_variants(arrays["train"].images[evenly(split["train"], GATE_SLICES)]))
     validation = outputs(network, arrays["validation"].images)
     served = with_gate(network)

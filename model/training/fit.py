@@ -60,9 +60,7 @@ def fit(
         stage = stages[number]
         best_file = run / f"{stage.name}.weights.h5"
         mean_from = min(stage.mean_from, stage.epochs)
-        train_arrays, validation_arrays = (
-            Arrays.load(data, items, stage.size, run.parent / f"arrays-{stage.size}.npz") for items in (train, validation)
-        )
+        train_arrays, validation_arrays = (Arrays.load(data, items, stage.size, run.parent) for items in (train, validation))
         stripped = train_arrays.stripped(seed)
         if state["epoch"] == 0 and state["best"] is None:
             network = _start(stage, network, weights, max(1, samples // recipe.BATCH), _averaged(stage, network, run, start))

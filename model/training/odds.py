@@ -29,11 +29,11 @@ def split_of(training: dict, items: list[Item]) -> dict[str, list[Item]]:
     return split
 
 
-def asked(model: Path, data: Path, items: list[Item], cache: Path) -> dict[str, np.ndarray]:
-    """`probabilities` (n, 4) and `mask` (n, m, m) that the network of a model.h5 gives n slices, as they leave it."""
+def asked(model: Path, data: Path, items: list[Item], folder: Path) -> dict[str, np.ndarray]:
+    """`probabilities` (n, 4) and `mask` (n, m, m) that the network of a model.h5 gives n slices. `folder` holds arrays."""
     network = keras.saving.load_model(model, compile=False)
-    size = network.input_shape[1]
-    given = outputs(network, Arrays.load(data, items, size, cache / f"arrays-{size}.npz").images, ("probabilities", "mask"))
+    arrays = Arrays.load(data, items, network.input_shape[1], folder)
+    given = outputs(network, arrays.images, ("probabilities", "mask"))
     return {"probabilities": given["probabilities"], "mask": given["mask"][..., 0]}
 
 

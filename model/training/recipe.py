@@ -14,7 +14,7 @@ class Stage:
         rate: AdamW's peak learning rate; warmed up over a tenth of the stage, then cosine to a hundredth of it, or, where
             the stage ends with a mean, held.
         frozen: how many of VGG16's five blocks stay as they are.
-        exchange: how much of the exchange of tissue, tones and sharpness between slices is left, in [0, 1]. All of it is best
+        exchange: how much of the exchange of tissue, tones, contrast and sharpness is left, in [0, 1]. All of it is best
             for sources that training has not seen, less for those that it has.
         mask_weight: of the mask's loss against the class's.
         mean_of: the stages whose weights at their end are averaged to begin with; none: the weights of the stage before.
@@ -33,11 +33,14 @@ class Stage:
     mean_from: int = 0
 
 
+SHARPENED = ("polish", "settle", "widen", "widen", *["sharpness"] * 4)  # what the last stage begins with, as a mean
+
 # First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at
 # the size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work.
 # With few exchanges the network learns its own sources and forgets how to do without them, so `widen` goes back towards
-# `base` and exchanges all again; `sharpness` goes on so, at a rate that is held: lowered, it forgets once more. A run that
-# holds sources out may end after `base` (--until), and others branch off there (--branch).
+# `base` and exchanges all again; `sharpness` and `contrast` go on so, at a rate that is held: lowered, it forgets once more.
+# Each is called after what the recipe had learned to exchange when it was first run. A run that holds sources out may end
+# after `base` (--until), and others branch off there (--branch).
 STAGES = (
     Stage("head", 128, 1, 1e-3, 5),
     Stage("base", 128, 8, 1.2e-4, 2, mask_weight=2.0),
@@ -46,9 +49,10 @@ STAGES = (
     Stage("settle", 160, 14, 5e-5, 2, exchange=0.4, mask_weight=2.0),
     Stage("widen", 160, 10, 8e-5, 2, mask_weight=2.0, mean_of=("base", "polish", "settle")),
     Stage("sharpness", 160, 4, 5e-5, 2, mask_weight=2.0, mean_of=("polish", "settle", "widen", "widen"), mean_from=3),
+    Stage("contrast", 160, 7, 5e-5, 2, mask_weight=2.0, mean_of=SHARPENED, mean_from=4),
 )
 BRANCH_AFTER = "base"
-AVERAGED = ("polish", "settle", "widen", "widen", *["sharpness"] * 4)  # what is exported: the mean of these stages' weights
+AVERAGED = (*SHARPENED, *["contrast"] * 8)  # what is exported: the mean of these stages' weights
 BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
 EPOCH_SAMPLES = 4800
 WEIGHT_DECAY = 1e-4
@@ -61,6 +65,7 @@ HEALED_LABELS = {"meningioma", "pituitary"}  # a glioma reaches beyond its outli
 SHAM_SHARE = 0.12  # of draws without a tumor: healthy tissue is grafted in, so that a seam tells nothing
 SMALL_TUMOR = 0.06  # of the slice: what a healed tumor may have taken; a large one has displaced too much
 RESTYLED_SHARE = 0.30  # of draws that take on, more or less, the tones of another slice
+RECONTRASTED_SHARE = 0.30  # of draws, and of tumors that are grafted, that are shown as another sequence might show them
 REFOCUSED_SHARE = 0.50  # of draws that take on, more or less, the sharpness of another (scripts/compare_sharpness.py)
 
 # Share of draws by (source, label): no class is a source, no source is a class. Stands in for class weights.
