@@ -105,7 +105,10 @@ def _stages(report: dict) -> str:
     told = ", ".join(f"{name} {ms:.1f} ms" for ms, name in largest)
     share = f"{inference / total:.0%}"
     first = f"A 512 x 512 JPEG, `POST /` within one process, medians, with {report['engine']}: {share} is inference."
-    last = f"What remains beside inference is mostly {told}."
+    last = (
+        f"What remains beside inference is mostly {told}. It takes as long with any engine, so the faster the engine, the "
+        "larger its share: `EARLYMED_ENGINE=openvino python scripts/benchmark.py --profile` prints it for float32."
+    )
     engine = report.get("network", {}).get("engines", {}).get(report["engine"])
     if engine:
         rest = engine["ms"] - engine["convolutions_ms"]
