@@ -23,7 +23,7 @@ from PIL import Image
 from scripts.benchmarks import document, network, serving, stages
 from scripts.benchmarks.clients import Upload, encoded
 from scripts.benchmarks.servers import ways
-from scripts.benchmarks.targets import table, targets
+from scripts.benchmarks.targets import float32_beside, table, targets
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
@@ -117,9 +117,10 @@ def processor() -> str:
 
 
 def quick(rounds: int = 16) -> dict:
-    """The cheap targets, of the engine that answers here unasked, and of bfloat16 where there is that."""
+    """The cheap targets, of the engine that answers here unasked, of float32, and of bfloat16 where there is that."""
     known = facts()
-    engines = {engine: TITLES[engine] for engine in network.engines() if engine in (known["engine"], "openvino-bf16")}
+    wanted = known["engine"], float32_beside(known["engine"]), "openvino-bf16"
+    engines = {engine: TITLES[engine] for engine in network.engines() if engine in wanted}
     with tempfile.TemporaryDirectory() as folder:
         chosen = ways(Path(folder), engines)
         chosen.pop("peer", None)

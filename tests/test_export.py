@@ -126,7 +126,7 @@ def test_gate_would_refuse_one_percent_of_validation_without_its_slack():
     distance = np.random.default_rng(0).chisquare(8, 5000) / 8
     facts = gate_facts(distance)
     assert (distance > facts["threshold"] / GATE_SLACK).mean() == pytest.approx(0.01, abs=0.002)
-    score = 1 / (1 + (np.median(distance) / facts["threshold"]) ** facts["contrast"])
+    score = 1 / (1 + (np.median(distance) / facts["threshold"]) ** facts["sharpness"])
     assert score == pytest.approx(0.95, abs=0.005)
 
 

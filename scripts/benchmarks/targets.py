@@ -30,10 +30,15 @@ class Target(NamedTuple):
         return f"| {self.name} | {bound} {self.limit:g}{self.unit} | {measured} | {verdict} |"
 
 
+def float32_beside(engine: str | None) -> str | None:
+    """The engine that answers in float32 where this one answers unasked."""
+    return "openvino" if engine == "openvino-bf16" else engine
+
+
 def targets(report: dict) -> list[Target]:
     """Every target, from what `scripts/benchmark.py` measured; parts that are missing are not measured."""
     ways, default = report.get("ways", {}), report.get("engine")
-    float32 = "openvino" if default == "openvino-bf16" else default
+    float32 = float32_beside(default)
 
     def ratio(engine: str, *keys: str) -> float | None:
         ours, theirs = (_at(ways.get(name, {}), *keys) for name in (engine, "original"))
