@@ -230,7 +230,7 @@ def test_cheap_targets_are_met_as_ratios():
         page = {name: found.pop(name) for name in list(found) if name.startswith("page answer")}
         held = [*found.values(), page[FLOAT32]]
         missed = [target.row() for target in held if not target.met]
-        # bfloat16 misses its own target, as docs/performance.md says; it must not be slower than float32
+        # bfloat16 is so near its own target that a few repeats cannot tell; it must not be slower than float32
         missed += [target.row() for target in page.values() if target.measured > page[FLOAT32].measured]
         if not missed:
             break

@@ -1,9 +1,10 @@
 """Imitate another sequence: what is dark in a slice, such as fluid, turns bright, and what is in between dark.
 
 Which tissue is bright a sequence decides, and in the training data sequences come with classes: tumors are T1-weighted after
-contrast or FLAIR, and nothing but healthy heads is T2-weighted. A network learns that bright fluid means no tumor. A curve
-over the tones that falls and rises again makes of such slices what looks like T2. Random curves over all tones, rising or not,
-are known to carry networks from one modality to another (Zhou et al., arXiv:1908.06912; Ouyang et al., arXiv:2111.12525).
+contrast or FLAIR, but for some of Br35H's, and a third of Kaggle's healthy heads is T2-weighted. A network learns that bright
+fluid means no tumor. A curve over the tones that falls and rises again makes of any slice what looks like T2. Random curves
+over all tones, rising or not, are known to carry networks from one modality to another (Zhou et al., arXiv:1908.06912;
+Ouyang et al., arXiv:2111.12525).
 """
 
 import numpy as np

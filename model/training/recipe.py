@@ -33,7 +33,9 @@ class Stage:
     mean_from: int = 0
 
 
-SHARPENED = ("polish", "settle", "widen", "widen", *["sharpness"] * 4)  # what the last stage begins with, as a mean
+# What the last two stages begin with, as a mean; half of it is of the stage before.
+WIDENED = ("polish", "settle", "widen", "widen")
+SHARPENED = (*WIDENED, *["sharpness"] * 4)
 
 # First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at
 # the size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work.
@@ -48,7 +50,7 @@ STAGES = (
     Stage("polish", 160, 18, 1e-4, 2, exchange=0.25, mask_weight=2.0),
     Stage("settle", 160, 14, 5e-5, 2, exchange=0.4, mask_weight=2.0),
     Stage("widen", 160, 10, 8e-5, 2, mask_weight=2.0, mean_of=("base", "polish", "settle")),
-    Stage("sharpness", 160, 4, 5e-5, 2, mask_weight=2.0, mean_of=("polish", "settle", "widen", "widen"), mean_from=3),
+    Stage("sharpness", 160, 4, 5e-5, 2, mask_weight=2.0, mean_of=WIDENED, mean_from=3),
     Stage("contrast", 160, 7, 5e-5, 2, mask_weight=2.0, mean_of=SHARPENED, mean_from=4),
 )
 BRANCH_AFTER = "base"
