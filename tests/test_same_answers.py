@@ -3,7 +3,10 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty, Queue, SimpleQueue
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -147,6 +150,57 @@ def test_threads_do_not_mix_their_answers(network_file, images, engine):
         worker.join()
     assert wrong == []
     assert not np.array_equal(expected[0], expected[1])
+
+
+@needs_bfloat16
+def test_slices_asked_for_at_one_time_get_the_same_answers_in_bfloat16(network_file, images):
+    """The first takes all cores, others half of them each; which it was is not to be seen in an answer."""
+    infer = openvino_engine.load(network_file, 64, bfloat16=True)
+    expected = [infer(images[i : i + 1]) for i in range(len(images))]
+    with ThreadPoolExecutor(len(images)) as pool:
+        rounds = [pool.map(infer, np.split(images, len(images))) for _ in range(20)]
+        for answers in rounds:
+            for ours, theirs in zip(answers, expected, strict=True):
+                for name in OUTPUTS:
+                    assert ours[name] == pytest.approx(theirs[name], abs=1e-5), name
+    assert not np.array_equal(expected[0]["gate"], expected[1]["gate"])
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "threads", "taken"),
+    [
+        (True, 0, ["all cores", "4 cores", "4 cores"]),  # and the fourth waits
+        (False, 0, ["all cores"]),
+        (True, 3, ["3 cores", "3 cores"]),
+    ],
+)
+def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images, monkeypatch, bfloat16, threads, taken):
+    """On 8 cores. No inference ends here until all that can begin have begun."""
+    begun, go_on, outputs = Queue(), threading.Event(), [np.zeros(1)] * len(OUTPUTS)
+
+    def requests(graph, precision: str, threads: int, streams: int) -> SimpleQueue:
+        def infer(inputs):
+            begun.put(f"{threads or 'all'} cores")
+            assert go_on.wait(60)
+            return outputs
+
+        pool = SimpleQueue()
+        for _ in range(streams):
+            pool.put(SimpleNamespace(infer=infer))
+        return pool
+
+    monkeypatch.setattr(openvino_engine, "_requests", requests)
+    monkeypatch.setattr(openvino_engine, "cores", lambda: 8)
+    monkeypatch.setattr(openvino_engine, "at_once", lambda threads: 8 // threads if threads else 1)
+    infer = openvino_engine.load(network_file, 64, threads, bfloat16)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(infer, images[:1]) for _ in range(4)]
+        first = [begun.get(timeout=60) for _ in taken]
+        with pytest.raises(Empty):
+            begun.get(timeout=0.2)
+        go_on.set()
+        assert all(answer.result()["gate"].shape == (1,) for answer in asked)
+    assert first == taken
 
 
 @of_each

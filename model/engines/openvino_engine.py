@@ -1,15 +1,16 @@
 """Inference by OpenVINO: the graph is built from model.h5 and compiled in memory, in less time than TensorFlow is imported."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import h5py
 import numpy as np
 
 from model.engines.network_file import check_shapes, read_network, reading
 from model.engines.openvino_graph import build
-from model.engines.processor import at_once
+from model.engines.processor import at_once, cores
 from model.engines.quiet_openvino import openvino
 
 DEVICE = "CPU"
@@ -23,32 +24,28 @@ def computes_bfloat16() -> bool:
 def load(path: Path, size: int, threads: int = 0, bfloat16: bool = False) -> Callable:
     """See `engines.load`. Weights and sums are float32, or products are of bfloat16, whose sums are float32 still.
 
-    As many inferences run at the same time as there are cores for. They share the weights.
+    With `threads`, as many inferences run at the same time as there are cores for. Without, the first takes all cores, and
+    in bfloat16 two more may run beside it on half of them each: threads that wait for one another leave a core idle as soon
+    as something else wants it, and those that work alone do not. That takes the weights a second time, once it is needed,
+    which in float32 would be too much memory (docs/performance.md).
     """
     with reading(path), h5py.File(path, "r") as file:
         network = read_network(file)
         graph = build(network)
     outputs = dict(zip(network.outputs, map(_shape, graph.outputs), strict=True))
     check_shapes(path, size, _shape(graph.inputs[0]), outputs.get("", outputs))
-    streams = at_once(threads)
-    options = {
-        "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
-        "PERFORMANCE_HINT": "LATENCY",  # all threads of a stream work on one slice
-        "NUM_STREAMS": streams,
-        "INFERENCE_NUM_THREADS": threads * streams,
-    }
-    compiled = openvino.Core().compile_model(graph, DEVICE, options)
-    free: SimpleQueue = SimpleQueue()
-    for _ in range(streams):
-        free.put(compiled.create_infer_request())
+    precision = "bf16" if bfloat16 else "f32"
+    pools = [_requests(graph, precision, threads, at_once(threads))]
+    if bfloat16 and not threads and cores() > 1:
+        pools.append(_requests(graph, precision, cores() // 2, 2))
 
     def answer(image: np.ndarray) -> dict[str, np.ndarray]:
-        request = free.get()
+        pool, request = _free(pools)
         try:
             results = request.infer([image])
             return {name: results[i].copy() for i, name in enumerate(outputs)}  # the next inference overwrites its own
         finally:
-            free.put(request)
+            pool.put(request)
 
     def infer(batch: np.ndarray) -> dict[str, np.ndarray]:
         """One slice at a time: a batch is no faster here, and would take several times the memory."""
@@ -57,6 +54,29 @@ def load(path: Path, size: int, threads: int = 0, bfloat16: bool = False) -> Cal
         return {name: np.concatenate([a[name] for a in answers]) for name in outputs}
 
     return infer
+
+
+def _requests(graph: openvino.Model, precision: str, threads: int, streams: int) -> SimpleQueue:
+    """So many inferences that may run at one time, of so many threads each, 0 for one per core. They share the weights."""
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",  # all threads of a stream work on one slice
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": threads * streams,
+    }
+    compiled = openvino.Core().compile_model(graph, DEVICE, options)
+    free: SimpleQueue = SimpleQueue()
+    for _ in range(streams):
+        free.put(compiled.create_infer_request())
+    return free
+
+
+def _free(pools: list[SimpleQueue]) -> tuple[SimpleQueue, openvino.InferRequest]:
+    """The first pool that has a request to give, else the last one as soon as it has; and the request."""
+    for pool in pools[:-1]:
+        with suppress(Empty):
+            return pool, pool.get_nowait()
+    return pools[-1], pools[-1].get()
 
 
 def _shape(port) -> tuple[int | None, ...]:

@@ -19,12 +19,15 @@ more: it crops, windows, looks whether this is a brain MRI slice, outlines the t
 as its script asks it; where no script runs, the whole page is made by the server, with five pictures. Its batch of 64 is one
 ZIP. Memory is the most there was with 1, 2 and 8 clients, and, after the bar, with the batch."""
 
-TRIED = """What is missed of these targets waits for a smaller network: fewer bits, where they give the same answers, a smaller
-input, or fewer channels. A core for each slice does more than all cores for one, but one client would wait longer, and both
-ways at once take the weights twice: ncnn arranges them for as many threads as it is told when it loads them. Tried, and left,
-because each gained little and took memory or time at the start: a second compiled network with one thread for each inference,
-weights of half precision in the graph, imports beside the compilation, Winograd's convolutions of larger tiles, and of the
-smallest places."""
+TRIED = """The threads of one inference wait for one another, so where many clients want the cores it is better to leave them
+some. In bfloat16 the network is therefore compiled twice: who comes first gets all cores, and who comes meanwhile half of
+them. The second one arranges the weights once more, when it is first asked. In float32 that would take more memory than the
+target leaves, and ncnn, too, arranges them for as many threads as it is told when it loads them.
+
+What is missed of these targets waits for a smaller network: fewer bits, where they give the same answers, a smaller input, or
+fewer channels. Tried, and left, because each gained little and took memory or time at the start, or gained nothing: several
+slices in one inference, one more thread that prepares slices in `scripts/predict.py`, weights of half precision in the graph,
+imports beside the compilation, Winograd's convolutions of larger tiles, and of the smallest places."""
 
 
 def markdown(report: dict) -> str:
