@@ -17,7 +17,6 @@ from model.labels import LABELS
 from model.training import recipe
 from model.training.averaging import average
 from model.training.dataset import assign, load_manifest
-from model.training.doubtful import without_doubtful
 from model.training.export import export
 from model.training.fit import fit, history, smoke
 from model.training.odds import split_of
@@ -87,10 +86,9 @@ def main() -> int:
     if not any(i.label in LABELS for i in split["validation"]) or not split["train"]:
         parser.error(f"expected slices of known class to train and to validate on. Received: {len(items)} slices in all")
     remember(args.run, split)
-    sides = without_doubtful(split["train"]), split["validation"]
-    counts = {name: len(chosen) for name, chosen in split.items()}
-    print(counts | {"of train put aside": len(split["train"]) - len(sides[0])}, flush=True)
+    print({name: len(chosen) for name, chosen in split.items()}, flush=True)
 
+    sides = split["train"], split["validation"]
     trained = fit(args.data, *sides, args.run, args.weights, args.seed, stages, samples, start)
     averaged = exported(args.run, [s.name for s in stages], args.go_on)
     if averaged:
