@@ -22,7 +22,7 @@ BURST = 40  # clients at once, more than may wait
 SIDES = (128, 256, 512, 1024, 2048, 4096)
 SLICES = (1, 2, 4, 8, 16, 32, 64, 128)
 CROWDS = (1, 2, 4, 8, 16)
-WORKERS = ((1, 0), (2, 0), (3, 0), (3, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
+WORKERS = ((1, 0), (2, 0), (4, 0), (4, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
 
 
 def cold_start(way: Way, upload: Upload, repeats: int) -> dict:
