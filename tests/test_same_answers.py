@@ -8,14 +8,15 @@ from pathlib import Path
 from queue import Empty, Queue, SimpleQueue
 from types import SimpleNamespace
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
-from model.engines import keras_engine, ncnn_engine, openvino_engine
-from model.engines.network_file import OUTPUTS
+from model.engines import keras_engine, ncnn_engine, openvino_engine, openvino_graph, processor
+from model.engines.network_file import OUTPUTS, read_network
 from model.reading import read
 from model.training.export import save_half
 from model.training.network import build, with_gate
@@ -190,8 +191,8 @@ def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images,
         return pool
 
     monkeypatch.setattr(openvino_engine, "_requests", requests)
-    monkeypatch.setattr(openvino_engine, "cores", lambda: 8)
-    monkeypatch.setattr(openvino_engine, "at_once", lambda threads: 8 // threads if threads else 1)
+    for module in (openvino_engine, processor):
+        monkeypatch.setattr(module, "cores", lambda: 8)
     infer = openvino_engine.load(network_file, 64, threads, bfloat16)
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(infer, images[:1]) for _ in range(4)]
@@ -201,6 +202,18 @@ def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images,
         go_on.set()
         assert all(answer.result()["gate"].shape == (1,) for answer in asked)
     assert first == taken
+
+
+def test_a_pool_holds_an_inference_for_each_stream_of_so_many_threads(network_file):
+    with h5py.File(network_file, "r") as file:
+        graph = openvino_graph.build(read_network(file))
+    pool = openvino_engine._requests(graph, "f32", 1, 2)
+    compiled = pool.get().get_compiled_model()
+    assert pool.qsize() == 1
+    assert {name: compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS")} == {
+        "NUM_STREAMS": 2,
+        "INFERENCE_NUM_THREADS": 2,
+    }
 
 
 @of_each
