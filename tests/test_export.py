@@ -182,16 +182,16 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     (tmp_path / "run" / "model.json").write_text(json.dumps(before))
     script("train.py", *gone_on)
     facts = json.loads((tmp_path / "next" / "model.json").read_text())["training"]
-    assert [stage["name"] for stage in facts["stages"]] == ["head", "contrast"]
-    assert [row["stage"] for row in facts["history"]] == ["head", "contrast"]
+    assert [stage["name"] for stage in facts["stages"]] == ["head", "growth"]
+    assert [row["stage"] for row in facts["history"]] == ["head", "growth"]
     assert facts["went_on_from"] == ["run/head.weights.h5", "run/head.weights.h5"]
-    assert facts["averaged"] == ["run/head.weights.h5"] * 8 + ["next/contrast.weights.h5"] * 8
+    assert facts["averaged"] == ["run/head.weights.h5"] * 16 + ["next/growth.weights.h5"] * 16
     assert not (tmp_path / "run" / "split.json").exists()  # what is gone on from is read alone
-    assert "expected --until to be one of ['contrast']" in script("train.py", *gone_on, "--until", "base", status=2)
+    assert "expected --until to be one of ['growth']" in script("train.py", *gone_on, "--until", "base", status=2)
     full = build(64, None)
     trained = keras.Model(full.input, {name: full.output[name] for name in ("probabilities", "mask")})
     kernels = []
-    for file in (tmp_path / "run" / "head.weights.h5", tmp_path / "next" / "contrast.weights.h5"):
+    for file in (tmp_path / "run" / "head.weights.h5", tmp_path / "next" / "growth.weights.h5"):
         trained.load_weights(file)
         kernels.append(trained.get_layer("class_hidden").get_weights()[0])
     served = keras.saving.load_model(tmp_path / "next" / "model.h5", compile=False).get_layer("class_hidden").get_weights()[0]
