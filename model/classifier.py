@@ -24,6 +24,7 @@ NOT_BRAIN_MRI = (
     "This does not look like the brain MRI slices that the classifier knows, so it gives no answer. Expected one gray "
     "slice of a head: axial, coronal or sagittal."
 )
+LOOKS_LIKE_CT = "This looks like computed tomography (CT). The classifier knows MRI alone, so its answer means nothing here."
 
 
 class Classifier:
@@ -97,13 +98,13 @@ class Classifier:
         preprocessed = time.perf_counter()
         outputs = self._infer(batch)
         inferred = time.perf_counter()
-        scores = self._gate.in_distribution(outputs["gate"])
+        scores, ct = self._gate.in_distribution(outputs["gate"]), self._gate.looks_like_ct(outputs["ct"])
         masks = outputs["mask"][..., 0]
         probabilities = calibrate(weigh(outputs["probabilities"], masks, *self._odds), self._temperature)
         answers = [
             self._decide(refusal, frame, float(score), *rows)
             for refusal, (_, frame), score, *rows in zip(
-                refusals, prepared, scores, probabilities, masks, outputs["evidence"], strict=True
+                refusals, prepared, scores, ct, probabilities, masks, outputs["evidence"], strict=True
             )
         ]
         share = 1000.0 / len(slices)
@@ -116,13 +117,13 @@ class Classifier:
             answer.timings_ms.update(timings)
         return answers
 
-    def _decide(self, refusal: str | None, frame: Frame, score: float, probabilities, mask, evidence) -> Prediction:
+    def _decide(self, refusal: str | None, frame: Frame, score: float, ct: bool, probabilities, mask, evidence) -> Prediction:
         outline = np.zeros((frame.height, frame.width), bool)
         refusal = refusal or (NOT_BRAIN_MRI if score < 0.5 else None)
         if refusal:
             return Prediction("refused", min(score, 0.49), outline, reason=refusal, frame=frame)
         best = int(probabilities.argmax())
-        uncertain = bool(probabilities[best] < self._uncertain_below)
+        uncertain = bool(ct or probabilities[best] < self._uncertain_below)
         if best != NOTUMOR or (uncertain and outline_odds(mask[None])[0] > 0.0):
             outline = tumor_mask(mask, frame, self._mask_temperature)
         return Prediction(
@@ -133,6 +134,7 @@ class Classifier:
             probabilities=dict(zip(LABELS, probabilities.tolist(), strict=True)),
             uncertain=uncertain,
             tumor=region(outline),
+            reason=LOOKS_LIKE_CT if ct else None,
             evidence=np.asarray(evidence, np.float32),
             frame=frame,
         )

@@ -21,10 +21,12 @@ class Gate:
     Attributes:
         threshold: squared distance above which a slice is refused.
         sharpness: how fast `in_distribution` falls around the threshold.
+        ct_threshold: log-odds of CT above which a slice is called CT.
     """
 
     threshold: float
     sharpness: float
+    ct_threshold: float
 
     def in_distribution(self, whitened: np.ndarray) -> np.ndarray:
         """Score of (n, d) whitened features: float64 (n,) in (0, 1); 0.5 at the threshold, higher is more familiar.
@@ -33,6 +35,10 @@ class Gate:
         arXiv:1807.03888).
         """
         return 1 / (1 + (squared_distance(whitened) / self.threshold) ** self.sharpness)
+
+    def looks_like_ct(self, odds: np.ndarray) -> np.ndarray:
+        """Whether a head is shown by CT, of (n, 1) log-odds that it is: bool (n,)."""
+        return odds[:, 0] > self.ct_threshold
 
 
 def squared_distance(whitened: np.ndarray) -> np.ndarray:

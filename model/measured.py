@@ -59,6 +59,10 @@ SHARES = (
     ("outside", "photos", "Photographs refused", "≥ 98 %"),
     ("outside", "chest_ct", "Chest CT refused", "≥ 98 %"),
     ("outside", "breast_ultrasound", "Breast ultrasound refused", "≥ 98 %"),
+    ("ct", "ct_testing", "Head CT in Testing, refused or called CT", ""),
+    ("ct", "ct_brain_window", "Head CT of another source, brain window, likewise", ""),
+    ("ct", "ct_bone_window", "… bone window", ""),
+    ("ct", "mri_testing", "MRI in Testing, refused or called CT", ""),
 )
 
 

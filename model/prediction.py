@@ -41,7 +41,7 @@ class Prediction:
         uncertain: whether the answer should not be relied on.
         in_distribution: how much like a brain MRI slice it looks, in [0, 1]; below 0.5 it is refused.
         tumor: the region of the mask, or None.
-        reason: why it was refused, or None.
+        reason: why it was refused, or why the answer is uncertain however high its probability is, or None.
         timings_ms: milliseconds by stage (preprocess, infer, decide), a batch's time shared equally.
         mask: bool, the input's (H, W): the tumor, all False where none was found or the slice was refused.
         evidence: float32 (n, n, 4), evidence for each class at each place of the network's view, or None when refused;
@@ -85,6 +85,7 @@ class Prediction:
                 "in_distribution": round(self.in_distribution, 6),
                 "tumor": tumor,
             }
+            record |= {"reason": self.reason} if self.reason else {}
         else:
             record |= {"reason": self.reason, "in_distribution": round(self.in_distribution, 6)}
         return record | {"timings_ms": {k: round(v, 3) for k, v in self.timings_ms.items()}, "model": model}

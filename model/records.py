@@ -38,6 +38,9 @@ class Answered(_Any):
     uncertain: Annotated[bool, {"description": "Whether the answer should not be relied on."}]
     in_distribution: Annotated[Fraction, {"description": "How much like a brain MRI slice it looks."}]
     tumor: Tumor | None
+    reason: NotRequired[
+        Annotated[str, {"description": "Why the answer should not be relied on, however high its probability is."}]
+    ]
     timings_ms: Timings
     model: Version
     notes: NotRequired[Notes]

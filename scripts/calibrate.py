@@ -1,6 +1,8 @@
 """Fit a trained model's calibration anew on validation slices, as train.py does at its end: model.json changes, model.h5 not.
 
-What was measured of this model before no longer holds, so those figures leave model.json; measure.py fills them in again.
+With --gate all that is fitted after training is fitted anew, the gate and what tells CT from MRI, too: then model.h5 changes,
+but for the weights that were trained. What was measured of this model before no longer holds, so those figures leave
+model.json; measure.py fills them in again.
 """
 
 import argparse
@@ -15,9 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.classifier import DEFAULT_MODEL
 from model.training.arrays import Arrays
+from model.training.averaging import average
 from model.training.calibration import calibration
 from model.training.dataset import load_manifest
-from model.training.export import fit_mask_temperature
+from model.training.export import export, fit_mask_temperature
+from model.training.network import build
 from model.training.odds import asked, split_of
 
 
@@ -26,13 +30,21 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
+    parser.add_argument("--gate", action="store_true", help="fit the gate, too")
     args = parser.parse_args()
     file = args.model.with_name("model.json")
     info = json.loads(file.read_text())
     try:
-        validation = split_of(info["training"], load_manifest(args.manifest))["validation"]
+        split = split_of(info["training"], load_manifest(args.manifest))
     except ValueError as error:
         parser.error(str(error))
+    if args.gate:
+        network = build(info["input_size"], None)
+        average(network, [args.model])
+        beside = args.manifest.parent / args.model.parent.name  # where prepared slices are kept, see Arrays
+        export(network, args.data, split, beside, args.model, info["training"])
+        return 0
+    validation = split["validation"]
     given = asked(args.model, args.data, validation, args.manifest.parent)
     fitted = calibration(given["probabilities"], given["mask"], validation)
     arrays = Arrays.load(args.data, validation, info["input_size"], args.manifest.parent)

@@ -2,7 +2,7 @@
 
 --data is a folder with one subfolder per class, or, with --manifest, --run and --side, the folder of the training data: then
 one side of that run's split is measured, by source, sequence and plane. --outside is a folder with images of other things,
-which should be refused.
+which should be refused; --ct one with head CT, whose answers should come with a warning, if there are any.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
 from model.training.asking import Case, ask, cases_of, find_cases
 from model.training.corruptions import robustness, robustness_plot
 from model.training.dataset import load_manifest
-from model.training.evaluation import figures, plots, refusals, table
+from model.training.evaluation import doubts, figures, plots, refusals, table
 from model.training.sides import SIDES, remembered
 
 
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, help="holds glioma/, meningioma/, notumor/, pituitary/ or tumor/")
     what.add_argument("--outside", type=Path, help="holds images that are no brain MRI slices, in subfolders by kind")
+    what.add_argument("--ct", type=Path, help="holds head CT and MRI in subfolders by kind, see gather_ct.py")
     parser.add_argument("--manifest", type=Path, help="what prepare_data.py wrote")
     parser.add_argument("--run", type=Path, help="the folder of a training run")
     parser.add_argument("--side", choices=SIDES, help="of the run's split: what to measure")
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--manifest, --run and --side belong together")
     try:
         classifier = Classifier.load(args.model)
-        task = measure_outside if args.outside else measure_corruptions if args.corruptions else measure
+        task = measure_outside if args.outside or args.ct else measure_corruptions if args.corruptions else measure
         report = task(classifier, args)
     except (ModelFileError, FileNotFoundError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
@@ -83,8 +84,9 @@ def measure(classifier: Classifier, args: argparse.Namespace) -> dict:
 
 
 def measure_outside(classifier: Classifier, args: argparse.Namespace) -> dict:
-    report = refusals(classifier, args.outside, progress)
-    print(f"{'refused':24}{'share':>10}  95 % interval")
+    asked = (refusals, args.outside) if args.outside else (doubts, args.ct)
+    report = asked[0](classifier, asked[1], progress)
+    print(f"{'refused' if args.outside else 'refused or called CT':24}{'share':>10}  95 % interval")
     for name, row in report.items():
         interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
         print(f"{name:24}{100 * row['value']:>8.2f} %  {interval:18} {row['hits']} of {row['of']}")

@@ -21,9 +21,10 @@ def main() -> int:
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--run", type=Path, required=True, help="the run that gave the model its weights")
     parser.add_argument("--model", type=Path, default=ROOT / "model" / "model.h5", help="a model.h5 with its model.json")
+    parser.add_argument("--ct", type=Path, metavar="FOLDER", help="what gather_ct.py wrote for this run")
     parser.add_argument("--every", type=int, default=4, metavar="N", help="corrupt only each Nth Testing slice")
     args = parser.parse_args()
-    for command in commands(args.data, args.manifest, args.run, args.model, args.every):
+    for command in commands(args.data, args.manifest, args.run, args.model, args.every, args.ct):
         print("$ python " + shlex.join(command), flush=True)
         done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False)
         if done.returncode:
@@ -31,7 +32,7 @@ def main() -> int:
     return 0
 
 
-def commands(data: Path, manifest: Path, run: Path, model: Path, every: int) -> list[list[str]]:
+def commands(data: Path, manifest: Path, run: Path, model: Path, every: int, ct: Path | None = None) -> list[list[str]]:
     """What is run, in order, each as arguments of python."""
     data, manifest, run, model = (path.resolve() for path in (data, manifest, run, model))
     facts = str(model.with_name("model.json"))
@@ -45,6 +46,8 @@ def commands(data: Path, manifest: Path, run: Path, model: Path, every: int) -> 
         ["--outside", data / "not_brain_mri", "--model", model, "--record", "outside"],
         [*testing, "--corruptions", "--every", every, *plots, "--model", model, "--record", "corruptions"],
     ]
+    if ct:
+        plan.append(["--ct", ct.resolve(), "--model", model, "--record", "ct"])
     for other in sorted(run.parent.glob("*/model.json")):
         training = json.loads(other.read_text())["training"]
         weights = ["--model", other.with_name("model.h5"), "--record-in", facts]

@@ -66,7 +66,7 @@ def aligned(record: dict) -> str:
         return f"{record['file'][-40:]:40} {study['label'] or 'none':12} {probability:>11}  {', '.join(notes)}\n"
     label = record.get("label", record["status"])
     probability = f"{record['probabilities'][label]:.3f}" if record["status"] == "ok" else ""
-    note = record.get("reason") or ("uncertain" if record["uncertain"] else "")
+    note = ". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", record.get("reason"))))
     return f"{record['file'][-40:]:40} {label:12} {probability:>11}  {note}".rstrip() + "\n"
 
 

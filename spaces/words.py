@@ -42,10 +42,13 @@ def describe(record: Mapping, notes: Iterable[str] = ()) -> str:
         )
     label, name = record["label"], DISPLAY[record["label"]]
     uncertain = '<span class="tag">uncertain</span>' if record["uncertain"] else ""
-    warning = (
-        f'<p class="notice"><strong>The model is uncertain about this slice.</strong> {name} is only the closest of its four '
-        "classes. Do not rely on this answer.</p>"
+    strong, why = (
+        "The model is uncertain about this slice.",
+        f"{name} is only the closest of its four classes. Do not rely on it.",
     )
+    if "reason" in record:
+        strong, why = "Do not rely on this answer.", escape(record["reason"])
+    warning = f'<p class="notice"><strong>{strong}</strong> {why}</p>'
     chances = sorted(record["probabilities"].items(), key=lambda pair: -pair[1])
     figures = " · ".join(f"{DISPLAY[key]} {percent(chance)}" for key, chance in chances)
     return (

@@ -13,7 +13,9 @@ from model.preprocessing import Frame
 TIMINGS = {"preprocess": 2.0, "infer": 80.0, "decide": 1.0}
 
 
-def ok(label: str = "glioma", probability: float = 0.91, uncertain: bool = False, tumor: bool = False) -> Callable:
+def ok(
+    label: str = "glioma", probability: float = 0.91, uncertain: bool = False, tumor: bool = False, reason: str | None = None
+) -> Callable:
     def answer(pixels: np.ndarray) -> Prediction:
         probabilities = dict.fromkeys(LABELS, (1 - probability) / 3) | {label: probability}
         mask = np.zeros(pixels.shape[:2], bool)
@@ -22,7 +24,7 @@ def ok(label: str = "glioma", probability: float = 0.91, uncertain: bool = False
         region = TumorRegion(20, 20 / mask.size, (3, 2, 8, 6)) if tumor else None
         frame = Frame(*mask.shape, (0, 0, mask.shape[1], mask.shape[0]))
         return Prediction(
-            "ok", 0.97, mask, label, probabilities, uncertain, region, None, dict(TIMINGS), evidence_for(label), frame
+            "ok", 0.97, mask, label, probabilities, uncertain, region, reason, dict(TIMINGS), evidence_for(label), frame
         )
 
     return answer

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.training.averaging import RunningMean, average
+from model.training.averaging import average
 
 
 def network(units=2):
@@ -43,31 +43,3 @@ def test_only_weights_of_this_network_can_be_averaged(tmp_path):
         average(network(), [saved(tmp_path, "other", 1.0, units=5)])
     with pytest.raises(ValueError, match="Received: none"):
         average(network(), [])
-
-
-@pytest.mark.parametrize("every, counted", ((1, (0, 1, 2, 3, 4)), (2, (1, 3)), (5, (4,)), (9, (4,))))
-def test_an_epochs_mean_is_of_every_so_many_steps_or_of_its_end(every, counted):
-    one = network()
-    mean = RunningMean(every)
-    mean.set_model(one)
-    for first in (1.0, 100.0):  # an epoch counts nothing of the one before
-        mean.on_epoch_begin(0)
-        for step in range(5):
-            one.set_weights([np.full(weight.shape, first * 2**step, np.float32) for weight in one.get_weights()])
-            mean.on_train_batch_end(step)
-        mean.on_epoch_end(0)
-        expected = first * np.mean([2**step for step in counted])
-        assert [weight.shape for weight in mean.mean] == [(3, 2), (2,)]
-        assert [np.unique(weight).tolist() for weight in mean.mean] == [[pytest.approx(expected)]] * 2
-        assert one.get_weights()[1].tolist() == [first * 16] * 2  # the network's own stay as they are
-
-
-def test_a_network_that_trains_hands_over_the_mean_of_its_steps():
-    one, seen, mean = network(), [], RunningMean(1)
-    one.compile("sgd", "mse")
-    keep = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(one.get_weights()))
-    slices = np.random.default_rng(3).normal(size=(12, 3))
-    one.fit(slices, slices[:, :2], batch_size=4, epochs=1, verbose=0, callbacks=[mean, keep])
-    assert len(seen) == 3 and not np.array_equal(seen[0][0], seen[2][0])
-    for given, weights in zip(mean.mean, zip(*seen, strict=True), strict=True):
-        assert np.allclose(given, np.mean(weights, axis=0), atol=1e-6)

@@ -19,7 +19,7 @@ INFO = {
     "input_size": 64,
     "temperature": 1.0,
     "uncertain_below": 0.6,
-    "gate": {"threshold": 4.0, "sharpness": 3.0},
+    "gate": {"threshold": 4.0, "sharpness": 3.0, "ct_threshold": -2.0},
 }
 
 
@@ -88,7 +88,7 @@ def test_foreign_network_under_a_right_hash(copy, monkeypatch, engine):
         file.attrs["earlymed_labels"] = list(LABELS)
     fix_hash(copy)
     size = json.loads(copy.with_name("model.json").read_text())["input_size"]
-    expected = f"expected a network from {(None, size, size, 3)} to evidence, gate, mask, probabilities. "
+    expected = f"expected a network from {(None, size, size, 3)} to ct, evidence, gate, mask, probabilities. "
     assert expected + "Received: one from (None, 8) to (None, 4)." in refusal(copy)
 
 
@@ -144,7 +144,7 @@ def test_bad_model_json(copy, content, received):
     assert message.startswith(f"{facts}: expected the model's facts as JSON. Received: {received}")
 
 
-def fake_network(probabilities, mask_value=0.0, gate=1.0):
+def fake_network(probabilities, mask_value=0.0, gate=1.0, ct=-30.0):
     """An `infer` with the same answer for every slice; it keeps the batches it was given."""
 
     def infer(batch):
@@ -157,6 +157,7 @@ def fake_network(probabilities, mask_value=0.0, gate=1.0):
             "mask": mask,
             "evidence": np.ones((n, 4, 4, 4), np.float32),
             "gate": np.full((n, 8), gate, np.float32),
+            "ct": np.full((n, 1), ct, np.float32),
         }
 
     infer.batches = []
@@ -244,6 +245,23 @@ def test_far_features_are_refused_without_a_label(slices):
     assert answer.status == "refused"
     assert answer.label is None and answer.probabilities is None and answer.evidence is None
     assert answer.in_distribution < 0.5
+    assert answer.reason.startswith("This does not look like the brain MRI slices")
+
+
+@pytest.mark.parametrize("odds, ct", ((-2.1, False), (-1.9, True), (9.0, True)))
+def test_the_answer_for_what_looks_like_ct_is_uncertain_and_says_why(slices, odds, ct):
+    answer = Classifier(fake_network([0.01, 0.97, 0.01, 0.01], mask_value=1.0, ct=odds), INFO).predict(slices[:1])[0]
+    assert (answer.status, answer.label, answer.uncertain) == ("ok", "meningioma", ct)
+    assert answer.probabilities["meningioma"] == pytest.approx(0.97)
+    assert answer.tumor is not None
+    reason = "This looks like computed tomography (CT). The classifier knows MRI alone, so its answer means nothing here."
+    assert answer.reason == (reason if ct else None)
+    assert answer.record("a.png", 0, "m").get("reason") == answer.reason
+
+
+def test_what_is_no_head_at_all_is_not_called_ct(slices):
+    answer = Classifier(fake_network([0.97, 0.01, 0.01, 0.01], gate=3.0, ct=9.0), INFO).predict(slices[:1])[0]
+    assert answer.status == "refused"
     assert answer.reason.startswith("This does not look like the brain MRI slices")
 
 

@@ -13,7 +13,7 @@ from model.measured import share_row
 from model.prediction import Prediction
 from model.training.asking import Answers, ask, cases_of, find_cases
 from model.training.dataset import Item
-from model.training.evaluation import calibration_error, figures, plots, proportion, refusals, resampled, table
+from model.training.evaluation import calibration_error, doubts, figures, plots, proportion, refusals, resampled, table
 from synthetic import head, write_tree
 
 ROOT = Path(__file__).parents[1]
@@ -251,6 +251,26 @@ def test_refusals_are_counted_by_kind(tmp_path):
     assert counts == {"photos": (2, 3), "x_rays": (1, 1), "all": (3, 4)}
     with pytest.raises(FileNotFoundError, match="Expected images below"):
         refusals(Squeamish(), tmp_path / "nowhere")
+
+
+class Wary:
+    """Refuses what is bright, and says of what is dark that it looks like CT."""
+
+    def predict(self, slices):
+        reasons = ["Bright." if s.mean() > 200 else "Dark." if s.mean() < 50 else None for s in slices]
+        status = {"Bright.": "refused", "Dark.": "ok", None: "ok"}
+        return [
+            Prediction(status[why], 0.5, np.zeros(s.shape, bool), reason=why) for why, s in zip(reasons, slices, strict=True)
+        ]
+
+
+def test_what_is_refused_or_called_ct_is_counted_by_kind(tmp_path):
+    for kind, values in {"ct": (20, 30, 220, 100), "mri": (90, 100)}.items():
+        (tmp_path / kind).mkdir()
+        for number, value in enumerate(values):
+            Image.new("L", (64, 64), value).save(tmp_path / kind / f"{number}.png")
+    counts = {name: (row["hits"], row["of"]) for name, row in doubts(Wary(), tmp_path).items()}
+    assert counts == {"ct": (3, 4), "mri": (0, 2)}
 
 
 def test_script_on_the_sample_slices(tmp_path):

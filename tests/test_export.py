@@ -14,17 +14,22 @@ import pytest
 from model.classifier import Classifier
 from model.gate import squared_distance
 from model.labels import LABELS
+from model.preprocessing import preprocess
 from model.training.calibration import OUTLINE_WEIGHT
 from model.training.dataset import assign, build_manifest, load_manifest
 from model.training.export import (
+    CT_SLACK,
     GATE_SLACK,
     counts,
+    ct_odds,
     export,
     fit_mask_temperature,
     gate_facts,
     mean_dice,
+    outputs,
     whitening,
 )
+from model.training.imitated_ct import imitations
 from model.training.network import build
 from synthetic import head, write_tree
 
@@ -104,6 +109,16 @@ def test_the_classifier_loads_it_and_knows_training_slices(exported):
     assert classifier.predict([photo])[0].status == "refused"
 
 
+def test_the_file_tells_imitated_ct_from_slices(exported):
+    folder, *_ = exported
+    loaded = keras.saving.load_model(folder / "model.h5", compile=False)
+    mri = np.stack([np.round(255 * preprocess(head(seed)[0], 64)[0]).astype(np.uint8) for seed in range(1, 9)])
+    ct = imitations(mri)
+    assert len(ct) == len(mri)
+    highest, lowest = (choose(outputs(loaded, x, ["ct"])["ct"]) for choose, x in ((np.max, mri), (np.min, ct)))
+    assert highest < lowest
+
+
 def test_whitened_features_are_uncorrelated_with_unit_variance():
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(4000, 6)) @ rng.normal(size=(6, 6)) + 5).astype(np.float32)
@@ -124,10 +139,22 @@ def test_whitening_of_few_slices_is_shrunk_so_that_new_ones_are_not_far():
 
 def test_gate_would_refuse_one_percent_of_validation_without_its_slack():
     distance = np.random.default_rng(0).chisquare(8, 5000) / 8
-    facts = gate_facts(distance)
+    odds = np.random.default_rng(1).normal(-6, 1, 5000)
+    facts = gate_facts(distance, odds)
     assert (distance > facts["threshold"] / GATE_SLACK).mean() == pytest.approx(0.01, abs=0.002)
     score = 1 / (1 + (np.median(distance) / facts["threshold"]) ** facts["sharpness"])
     assert score == pytest.approx(0.95, abs=0.005)
+    assert (odds > facts["ct_threshold"] - CT_SLACK).mean() == pytest.approx(0.001, abs=0.0002)
+
+
+def test_the_odds_of_ct_are_those_of_the_kinds_whatever_their_number():
+    """Of two kinds a distance of 3 apart along one axis, the log-odds rise along it and are nil in the middle."""
+    rng = np.random.default_rng(2)
+    mri, ct = rng.normal(size=(4000, 5)), rng.normal(size=(500, 5)) + np.array([3, 0, 0, 0, 0])
+    weights, offset = ct_odds(mri, ct)
+    assert weights.shape == (5, 1) and offset.shape == (1,)
+    assert weights[0, 0] > 1.0 and np.abs(weights[1:]).max() < 0.1 * weights[0, 0]
+    assert -offset[0] / weights[0, 0] == pytest.approx(1.5, abs=0.1)
 
 
 def test_mask_temperature_is_the_one_with_the_highest_dice():
@@ -182,16 +209,16 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     (tmp_path / "run" / "model.json").write_text(json.dumps(before))
     script("train.py", *gone_on)
     facts = json.loads((tmp_path / "next" / "model.json").read_text())["training"]
-    assert [stage["name"] for stage in facts["stages"]] == ["head", "growth"]
-    assert [row["stage"] for row in facts["history"]] == ["head", "growth"]
+    assert [stage["name"] for stage in facts["stages"]] == ["head", "contrast"]
+    assert [row["stage"] for row in facts["history"]] == ["head", "contrast"]
     assert facts["went_on_from"] == ["run/head.weights.h5", "run/head.weights.h5"]
-    assert facts["averaged"] == ["run/head.weights.h5"] * 16 + ["next/growth.weights.h5"] * 16
+    assert facts["averaged"] == ["run/head.weights.h5"] * 8 + ["next/contrast.weights.h5"] * 8
     assert not (tmp_path / "run" / "split.json").exists()  # what is gone on from is read alone
-    assert "expected --until to be one of ['growth']" in script("train.py", *gone_on, "--until", "base", status=2)
+    assert "expected --until to be one of ['contrast']" in script("train.py", *gone_on, "--until", "base", status=2)
     full = build(64, None)
     trained = keras.Model(full.input, {name: full.output[name] for name in ("probabilities", "mask")})
     kernels = []
-    for file in (tmp_path / "run" / "head.weights.h5", tmp_path / "next" / "growth.weights.h5"):
+    for file in (tmp_path / "run" / "head.weights.h5", tmp_path / "next" / "contrast.weights.h5"):
         trained.load_weights(file)
         kernels.append(trained.get_layer("class_hidden").get_weights()[0])
     served = keras.saving.load_model(tmp_path / "next" / "model.h5", compile=False).get_layer("class_hidden").get_weights()[0]
@@ -215,3 +242,14 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     assert anew["version"] == f"1.{date.today():%Y%m%d}.abcdef12"
     assert anew["figures"] == {"held_out": {"model": "of another network"}}
     assert anew["sha256"] == facts["sha256"]
+
+    # So can its gate, and then the file is written anew, with the weights that were trained.
+    before = keras.saving.load_model(out, compile=False)
+    script(*calibrate, "--gate")
+    after = keras.saving.load_model(out, compile=False)
+    for layer in before.layers:
+        same = [
+            np.array_equal(a, b) for a, b in zip(layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True)
+        ]
+        assert all(same) != (layer.name in ("gate", "ct")), layer.name  # once fitted on eight slices, now on all
+    assert Classifier.load(out).info["training"] == facts["training"]

@@ -16,6 +16,10 @@ def test_other_runs_are_measured_when_they_are_there(tmp_path):
     assert recorded(alone) == ["testing", "validation", "outside", "corruptions"]
     assert [c[0] for c in alone[-2:]] == ["scripts/figures.py", "scripts/model_card.py"]
 
+    with_ct = commands(*arguments, tmp_path / "ct")
+    assert recorded(with_ct) == ["testing", "validation", "outside", "corruptions", "ct"]
+    assert with_ct[4][1:3] == ["--ct", str(tmp_path / "ct")]
+
     for name, held_out, protocol in (
         ("a", ["tcga_lgg", "healthy_t1"], "leakfree"),
         ("b", [], "official"),

@@ -145,6 +145,7 @@ def record_of(answer) -> dict:
     ("record", "kind"),
     [
         (record_of(ok(tumor=True)), Answered),
+        (record_of(ok(uncertain=True, reason="This looks like CT.")), Answered),
         (record_of(refused()), Refused),
         (unread_record("a.dcm", NotMR("Expected an MR image."), "1"), Refused),
         (error_record("a.png", "unreadable", "1"), Unreadable),
@@ -152,8 +153,9 @@ def record_of(answer) -> dict:
 )
 def test_records_have_the_keys_that_are_described(document, record, kind):
     schema = document["components"]["schemas"][kind.__name__]
-    assert schema["required"] == [key for key in schema["properties"] if key != "notes"]
-    assert set(schema["required"]) == record.keys()
+    optional = {"notes", "reason"} if kind is Answered else {"notes"}
+    assert schema["required"] == [key for key in schema["properties"] if key not in optional]
+    assert set(schema["required"]) == record.keys() - optional and record.keys() <= schema["properties"].keys()
     assert schema["properties"]["status"]["enum"] == [record["status"]]
 
 

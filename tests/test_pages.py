@@ -12,6 +12,7 @@ from answers import cards, nifti, text_of
 from app import create_app
 from fakes import ok, picture, refused
 from format_samples import dicom, zipped
+from model.classifier import LOOKS_LIKE_CT
 from model.labels import CLASSES, DISPLAY, LABELS, MEANING
 from uploads import BAD_UPLOADS, NOTHING_CHOSEN, PNG, TEXT, on_the_page, send
 from web.pages import DETAILED, SAMPLE_FOLDER, SAMPLES
@@ -137,6 +138,17 @@ def test_page_says_uncertain_in_words(client, fake):
     text = text_of(send(client, "/", ("scan.png", PNG)).text)
     assert "The model is uncertain. “Meningioma” is only the closest of its four groups." in text
     assert "Take this as no answer." in text
+
+
+def test_page_says_why_an_answer_of_high_probability_is_uncertain(client, fake):
+    fake.answer = ok("meningioma", 0.97, uncertain=True, reason=LOOKS_LIKE_CT)
+    one = text_of(cards(send(client, "/", ("scan.png", PNG)))[0])
+    assert f"Do not rely on this answer. {LOOKS_LIKE_CT}" in one
+    assert "The model is uncertain." not in one and "closest of its four groups" not in one and "97.0%" in one
+    many = send(client, "/", ("a.png", PNG), ("b.png", PNG)).text
+    assert text_of(many).count("This looks like computed tomography (CT). Do not rely on this answer.") == 2
+    spanish = text_of(send(client, "/", ("scan.png", PNG), headers={"Accept-Language": "es"}).text)
+    assert "Esto parece una tomografía computarizada (TC)." in spanish and "computed tomography" not in spanish
 
 
 def test_refused_image_gets_the_reason_an_example_and_never_a_class(client, fake):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from model.labels import LABELS
+from scripts.predict import aligned
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "samples"
@@ -102,6 +103,19 @@ def test_table_names_the_file_as_it_was_given():
     header, line = done.stdout.decode().splitlines()
     assert header.split() == ["file", "answer", "probability", "note"]
     assert line.split()[:2] == ["samples/notumor_Te-no_0021.jpg", "notumor"]
+
+
+def test_table_notes_what_is_uncertain_and_why_and_what_was_refused():
+    chances = {"glioma": 0.97, "meningioma": 0.01, "notumor": 0.01, "pituitary": 0.01}
+    sure = {"file": "a.png", "status": "ok", "label": "glioma", "probabilities": chances, "uncertain": False}
+    refused = {"file": "b.png", "status": "refused", "reason": "The image is blank."}
+    records = [sure, sure | {"uncertain": True}, sure | {"uncertain": True, "reason": "This looks like CT."}, refused]
+    assert [aligned(record)[65:] for record in records] == [
+        "\n",
+        "  uncertain\n",
+        "  uncertain. This looks like CT.\n",
+        "  The image is blank.\n",
+    ]
 
 
 @pytest.mark.parametrize(

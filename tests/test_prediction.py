@@ -46,6 +46,11 @@ OK = {
         ),
         pytest.param(answer(uncertain=True), OK | {"uncertain": True}, id="uncertain"),
         pytest.param(
+            answer(uncertain=True, reason="CT."),
+            dict(list(OK.items())[:8]) | {"uncertain": True, "reason": "CT."} | dict(list(OK.items())[8:]),
+            id="uncertain for a reason",
+        ),
+        pytest.param(
             answer(probabilities=dict(zip(LABELS, [1 / 3, 1 / 3, 1 / 3 - 1e-9, 1e-9], strict=True))),
             OK | {"probabilities": dict(zip(LABELS, [0.333333, 0.333333, 0.333333, 0.0], strict=True))},
             id="rounded",

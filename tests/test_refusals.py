@@ -5,8 +5,12 @@ import importlib.resources
 
 import matplotlib.cbook
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from pydicom.data import get_testdata_file
+
+from model.classifier import LOOKS_LIKE_CT
 
 RNG = np.random.default_rng(0)
 GRID = np.mgrid[:256, :256].astype(np.float32)
@@ -62,6 +66,22 @@ def test_other_things_are_refused_with_a_reason(classifier, name):
     assert answer.reason.startswith(("This does not look like", "The image is"))
 
 
+def head_ct() -> np.ndarray:
+    """The slice of a head that pydicom comes with, in Hounsfield units."""
+    slice_ = pydicom.dcmread(get_testdata_file("J2K_pixelrep_mismatch.dcm"))
+    return slice_.pixel_array * float(slice_.RescaleSlope) + float(slice_.RescaleIntercept)
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom tells what is wrong with this file's header
+@pytest.mark.parametrize("level, width", ((40, 80), (80, 200), (40, 400)))
+def test_head_ct_as_a_picture_is_called_ct_and_not_relied_on(classifier, level, width):
+    """Of another source than the CT in the Kaggle set, in the windows for the brain, for bleedings and for soft tissue."""
+    picture = np.round(255 * np.clip((head_ct() - level) / width + 0.5, 0.0, 1.0)).astype(np.uint8)
+    for pixels in (picture, picture[::2, ::2], picture[:, ::-1]):
+        answer = classifier.predict([pixels])[0]
+        assert answer.status == "refused" or (answer.uncertain and answer.reason == LOOKS_LIKE_CT)
+
+
 def test_a_head_of_another_scanner_is_answered(classifier):
     """The sagittal slice that Matplotlib comes with: 256 x 256, 16 bit."""
     with matplotlib.cbook.get_sample_data("s1045.ima.gz") as file:
@@ -69,3 +89,4 @@ def test_a_head_of_another_scanner_is_answered(classifier):
     raw = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     answer = classifier.predict([np.frombuffer(raw, np.uint16).reshape(256, 256)])[0]
     assert answer.status == "ok", f"in_distribution {answer.in_distribution:.2f}"
+    assert answer.reason is None

@@ -67,6 +67,11 @@ class Item:
         """Whether another class is likelier: a study is called a tumor's when its tumors together are likelier than none."""
         return bool(self.probabilities) and self.probabilities[0][0] != self.label
 
+    @property
+    def doubt(self) -> str | None:
+        """Why the answer is uncertain however high its probability is, in the model's words."""
+        return self.answer.prediction.reason if self.status == "ok" and self.finding.uncertain else None
+
     @cached_property
     def location(self) -> Location | None:
         return locate(self.answer.prediction, self._affine) if self.status == "ok" else None

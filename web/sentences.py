@@ -6,9 +6,11 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's own name for a text that is 
 
 
 TEMPLATES = (
-    # model/classifier.py and model/gate.py: why there is no answer
+    # model/classifier.py and model/gate.py: why there is no answer, or one that is uncertain
     N_("This does not look like the brain MRI slices that the classifier knows, so it gives no answer."),
     N_("Expected one gray slice of a head: axial, coronal or sagittal."),
+    N_("This looks like computed tomography (CT)."),
+    N_("The classifier knows MRI alone, so its answer means nothing here."),
     N_("The image is too small: expected at least %(size)s pixels, received %(other)s."),
     N_("The image is a strip: expected sides within %(size)s, received %(other)s pixels."),
     N_("The image is blank: it shows next to no contrast."),

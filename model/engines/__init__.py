@@ -1,7 +1,7 @@
 """What runs the network: ncnn, OpenVINO in float32 or bfloat16, or Keras. scripts/sameness.py compares their answers.
 
 An engine is a function `infer` from float32 (n, size, size, 3) in [0, 1] to a dict of float32 arrays: `probabilities` (n, 4),
-`mask` (n, m, m, 1), `evidence` (n, k, k, 4) and `gate` (n, d). It may be called from several threads.
+`mask` (n, m, m, 1), `evidence` (n, k, k, 4), `gate` (n, d) and `ct` (n, 1). It may be called from several threads.
 """
 
 import logging

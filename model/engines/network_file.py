@@ -12,7 +12,7 @@ import numpy as np
 from model.labels import LABELS
 
 REPAIR = "git checkout -- model/model.h5 model/model.json"
-OUTPUTS = {"probabilities", "mask", "evidence", "gate"}
+OUTPUTS = {"probabilities", "mask", "evidence", "gate", "ct"}
 
 
 class ModelFileError(Exception):

@@ -1,45 +1,11 @@
 """The mean of several weights of one network."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
-
-
-class RunningMean(keras.callbacks.Callback):
-    """The mean of a network's weights over an epoch, a set of them every so many steps.
-
-    At a rate that is held the weights of one step tell as much of its last batches as of what was learned; their mean over
-    many steps does not (Izmailov et al., arXiv:1803.05407).
-
-    Args:
-        every: steps from one set of weights to the next, at least 1. An epoch of fewer steps counts with its last ones.
-
-    Attributes:
-        mean: after an epoch, an array for each of the network's weights, of its shape, float64.
-    """
-
-    def __init__(self, every: int):
-        super().__init__()
-        self.every = every
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._sums, self._count = [np.zeros(weight.shape) for weight in self.model.weights], 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (batch + 1) % self.every == 0:
-            self._add()
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not self._count:
-            self._add()
-        self.mean = [total / self._count for total in self._sums]
-
-    def _add(self):
-        for total, weight in zip(self._sums, self.model.get_weights(), strict=True):
-            total += weight
-        self._count += 1
 
 
 def average(network: keras.Model, files: Sequence[Path]) -> None:
@@ -58,9 +24,9 @@ def average(network: keras.Model, files: Sequence[Path]) -> None:
     if not files:
         raise ValueError("Expected one file of weights at least. Received: none")
     sums = [np.zeros(weight.shape) for weight in network.weights]
-    for file in files:
+    for file, times in Counter(files).items():
         _load(network, file)
-        sums = [total + weight for total, weight in zip(sums, network.get_weights(), strict=True)]
+        sums = [total + times * weight for total, weight in zip(sums, network.get_weights(), strict=True)]
     network.set_weights([total / len(files) for total in sums])
 
 

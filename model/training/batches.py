@@ -13,7 +13,7 @@ from model.training.arrays import Arrays
 from model.training.augmentation import augment
 from model.training.contrast import recontrast
 from model.training.dataset import ANY_TUMOR, Item
-from model.training.grafting import graft, grow, restyle
+from model.training.grafting import graft, restyle
 from model.training.sharpness import refocus
 
 TUMOR = 1.0 - np.eye(len(LABELS), dtype=np.float32)[NOTUMOR]  # admissible for a tumor of unknown type
@@ -98,19 +98,16 @@ class TrainingBatches(keras.utils.PyDataset):
             return image, mask, target
         draw = rng.random() / self.exchange if self.exchange else 1.0
         if arrays.items[row].label == LABELS[NOTUMOR]:
-            if draw >= recipe.GRAFTED_SHARE + recipe.SHAM_SHARE:
-                return image, mask, target
             donor = rng.choice(self.donors)
-            tumor, region = arrays.images[donor], arrays.masks[donor] > 127
-            if rng.random() < recipe.GROWN_SHARE:
-                tumor, region = grow(tumor, region, rng)
+            region = arrays.masks[donor] > 127
             if draw < recipe.GRAFTED_SHARE:
+                tumor = arrays.images[donor]
                 if rng.random() < self.exchange * recipe.RECONTRASTED_SHARE:
                     tumor = recontrast(tumor, rng)
                 made = graft(image, refocus(tumor, image, 1.0), region, rng)
                 if made:
                     return made[0], np.where(made[1], 255, 0).astype(np.uint8), (TUMOR + self.targets[donor]) / 2
-            else:
+            elif draw < recipe.GRAFTED_SHARE + recipe.SHAM_SHARE:
                 made = graft(image, refocus(arrays.images[rng.choice(self.healthy)], image, 1.0), region, rng)
                 if made:
                     return made[0], mask, target

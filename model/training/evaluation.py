@@ -1,5 +1,6 @@
 """Figures from answers: accuracy with its interval, per class, confusion, ROC, calibration, Dice, refusals."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 
 from model.classifier import Classifier
 from model.labels import DISPLAY, LABELS, NOTUMOR
+from model.prediction import Prediction
 from model.reading import ReadError, read
 from model.training.asking import Answers
 from model.training.dataset import SUFFIXES
@@ -37,19 +39,34 @@ def refusals(classifier: Classifier, folder: Path, progress=lambda files: files)
     Raises:
         FileNotFoundError: when there are no images.
     """
+    refused = _by_kind(classifier, folder, progress, lambda prediction: prediction.status == "refused")
+    everything = np.concatenate(list(refused.values()))
+    return {name: proportion(hits) for name, hits in (*refused.items(), ("all", everything))}
+
+
+def doubts(classifier: Classifier, folder: Path, progress=lambda files: files) -> dict[str, dict]:
+    """By subfolder of `folder`: the share of images that are refused, or answered with a reason not to rely on it: CT.
+
+    Raises:
+        FileNotFoundError: when there are no images.
+    """
+    doubted = _by_kind(classifier, folder, progress, lambda prediction: prediction.reason is not None)
+    return {name: proportion(hits) for name, hits in doubted.items()}
+
+
+def _by_kind(classifier: Classifier, folder: Path, progress, hit: Callable[[Prediction], bool]) -> dict[str, np.ndarray]:
+    """By subfolder: bool (n,), whether what is said of each image that can be read is a hit."""
     files = [f for f in sorted(folder.rglob("*")) if f.suffix.lower() in SUFFIXES]
     if not files:
         raise FileNotFoundError(f"Expected images below {folder}. Received: none")
-    refused: dict[str, list[bool]] = {}
+    counted: dict[str, list[bool]] = {}
     for file in progress(files):
         try:
             pixels = read(file.read_bytes())[0]
         except ReadError:
             continue
-        answer = classifier.predict([pixels])[0].status == "refused"
-        refused.setdefault(file.relative_to(folder).parts[0], []).append(answer)
-    everything = [answer for answers in refused.values() for answer in answers]
-    return {name: proportion(np.array(answers)) for name, answers in (*refused.items(), ("all", everything))}
+        counted.setdefault(file.relative_to(folder).parts[0], []).append(hit(classifier.predict([pixels])[0]))
+    return {name: np.array(hits) for name, hits in counted.items()}
 
 
 def figures(answers: Answers) -> dict:

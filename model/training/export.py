@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 from sklearn.covariance import LedoitWolf
+from sklearn.linear_model import LogisticRegression
 
 from model.delivery import write_saved_model_txt
 from model.explanation import level_of_best_dice, tempered
@@ -20,9 +21,13 @@ from model.training.arrays import Arrays
 from model.training.calibration import calibration
 from model.training.dataset import Item
 from model.training.familiar import evenly, with_variants
+from model.training.imitated_ct import imitations
 from model.training.network import build, with_gate
 
 GATE_SLICES = 2000  # of training; their copies come on top
+CT_RIDGE = 0.01  # what tells CT from MRI: inverse of the penalty on its weights
+CT_FALSE_REFUSALS = 0.001  # of validation slices, whose log-odds and the slack are the threshold for CT
+CT_SLACK = 0.7  # log-odds
 FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
 GATE_SLACK = 1.4  # a new scanner's slices lie further out than those of the scanners that were seen
 MIN_DEVIATION = 0.005  # features that are all but dead stay small
@@ -50,12 +55,17 @@ def export(
             layer.set_weights([_half(w) for w in trained.get_layer(layer.name).get_weights()])
 
     arrays = {name: Arrays.load(data, split[name], size, run.parent) for name in ("train", "validation")}
-    train = outputs(network, with_variants(arrays["train"].images[evenly(split["train"], GATE_SLICES)]))
+    chosen = arrays["train"].images[evenly(split["train"], GATE_SLICES)]
+    train, ct = (outputs(network, images, ["features"])["features"] for images in (with_variants(chosen), imitations(chosen)))
     validation = outputs(network, arrays["validation"].images)
     served = with_gate(network)
-    kernel, bias = whitening(train["features"])
+    kernel, bias = whitening(train)
+    weights, offset = ct_odds(train @ kernel + bias, ct @ kernel + bias)
+    to_ct = _half(kernel @ weights), bias @ weights + offset
     served.get_layer("gate").set_weights([_half(kernel), bias])
+    served.get_layer("ct").set_weights(to_ct)
     distance = squared_distance(validation["features"] @ _half(kernel) + bias)
+    odds = validation["features"] @ to_ct[0] + to_ct[1]
 
     out.parent.mkdir(parents=True, exist_ok=True)
     save_half(served, out)
@@ -72,7 +82,7 @@ def export(
         "mask_temperature": fit_mask_temperature(
             validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask
         ),
-        "gate": gate_facts(distance),
+        "gate": gate_facts(distance, odds),
         "training": facts | {"slices": counts(split)},
         "figures": {},
     }
@@ -95,11 +105,26 @@ def whitening(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kernel, -mean @ kernel
 
 
-def gate_facts(distance: np.ndarray) -> dict[str, float]:
-    """Threshold and sharpness from the validation slices' distances, see `gate.Gate`."""
+def ct_odds(mri: np.ndarray, ct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (d, 1) and offset (1,) of the log-odds that (n, d) whitened features are of CT.
+
+    By logistic regression with a penalty on the square of the weights; both kinds weigh the same.
+    """
+    labels = np.repeat((0, 1), (len(mri), len(ct)))
+    fitted = LogisticRegression(C=CT_RIDGE, class_weight="balanced", max_iter=3000).fit(np.concatenate([mri, ct]), labels)
+    return fitted.coef_.T.astype(np.float32), fitted.intercept_.astype(np.float32)
+
+
+def gate_facts(distance: np.ndarray, odds: np.ndarray) -> dict[str, float]:
+    """Thresholds and sharpness from the validation slices' distances and log-odds of CT, see `gate.Gate`."""
     threshold = GATE_SLACK * float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
     sharpness = np.log(TYPICAL_SCORE / (1.0 - TYPICAL_SCORE)) / np.log(threshold / np.median(distance))
-    return {"threshold": round(threshold, 5), "sharpness": round(float(sharpness), 5)}
+    ct_threshold = CT_SLACK + float(np.quantile(odds, 1.0 - CT_FALSE_REFUSALS))
+    return {
+        "threshold": round(threshold, 5),
+        "sharpness": round(float(sharpness), 5),
+        "ct_threshold": round(ct_threshold, 5),
+    }
 
 
 def fit_mask_temperature(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray) -> float:

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from model.training import recipe
 from model.training.arrays import Arrays
-from model.training.averaging import RunningMean, average
+from model.training.averaging import average
 from model.training.batches import TrainingBatches, ValidationBatches
 from model.training.dataset import Item
 from model.training.losses import admissible_cross_entropy, dice_cross_entropy
@@ -36,7 +35,7 @@ def fit(
     Args:
         data: the folder the items' paths are relative to.
         run: the folder of this run: `state.keras` (network and optimizer after the last epoch), `state.json`,
-            `STAGE.weights.h5` with what each stage ended with, `STAGE-EPOCH.weights.h5` with the mean over an epoch,
+            `STAGE.weights.h5` with what each stage ended with, `STAGE-EPOCH.weights.h5` with what a mean is taken of,
             `log.csv`; `arrays-SIZE.npz` beside it is shared between runs.
         weights: of the VGG16 base, see `network.build`.
         start: weights of other runs, whose mean is what to begin with instead, see `averaging.average`.
@@ -65,14 +64,12 @@ def fit(
         stripped = train_arrays.stripped(seed)
         if state["epoch"] == 0 and state["best"] is None:
             network = _start(stage, network, weights, max(1, samples // recipe.BATCH), _averaged(stage, network, run, start))
-        running = RunningMean(recipe.MEAN_STEPS)
         while state["epoch"] < stage.epochs and state["since_best"] < recipe.PATIENCE:
             history = network.fit(
                 TrainingBatches(train_arrays, stripped, samples, (seed, number, state["epoch"]), stage.exchange),
                 validation_data=ValidationBatches(validation_arrays),
                 initial_epoch=state["epoch"],
                 epochs=state["epoch"] + 1,
-                callbacks=[running] if mean_from else [],
                 verbose=1 if sys.stdout.isatty() else 2,  # a bar for a person, a line an epoch for a log
             ).history
             row = {"stage": stage.name, "epoch": state["epoch"] + 1} | {k: round(v[0], 5) for k, v in history.items()}
@@ -81,7 +78,7 @@ def fit(
             if better and not mean_from:
                 network.save_weights(best_file)
             if 0 < mean_from <= row["epoch"]:
-                _save_weights(network, running.mean, _snapshot(run, stage, row["epoch"]))
+                network.save_weights(_snapshot(run, stage, row["epoch"]))
             state |= {
                 "epoch": state["epoch"] + 1,
                 "best": row["val_loss"] if better else state["best"],
@@ -122,16 +119,8 @@ def _start(
     return network
 
 
-def _save_weights(network: keras.Model, weights: list[np.ndarray], file: Path) -> None:
-    """Other weights than the network has, in a file of their own; the network keeps its own."""
-    own = network.get_weights()
-    network.set_weights(weights)
-    network.save_weights(file)
-    network.set_weights(own)
-
-
 def _snapshot(run: Path, stage: recipe.Stage, epoch: int) -> Path:
-    """The mean of an epoch's weights, one of those whose mean a stage ends with."""
+    """One of the weights whose mean a stage ends with."""
     return run / f"{stage.name}-{epoch}.weights.h5"
 
 

@@ -16,8 +16,6 @@ SEAM = 0.02  # of the side: how wide the seam is blurred
 SPREAD = 0.08  # of the side: how far from its old place a tissue is set down, as a standard deviation
 TRIES = 6  # places tried for one region
 GAIN = (0.6, 1.6)  # limits to how much the contrast of what is grafted may change
-GROWTH = 2.5  # how many times as wide a tumor may grow
-LARGEST = 0.20  # of the slice: what it may have grown to
 
 
 def graft(
@@ -56,27 +54,6 @@ def graft(
     gain = np.clip((ours.std() + 5.0) / (theirs.std() + 5.0), *GAIN)
     matched = np.clip((donor - theirs.mean()) * gain + ours.mean(), 0.0, 255.0)
     return np.round(host * (1.0 - soft) + matched * soft).astype(np.uint8), region
-
-
-def grow(donor: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The donor and a region of it, enlarged around the region's center.
-
-    Most of Kaggle's tumors take a small part of their slice; those of other hospitals need not.
-
-    Args:
-        donor: uint8 (s, s), a preprocessed slice.
-        region: bool (s, s), its tumor; not empty.
-        rng: draws how far: evenly in the logarithm, up to `GROWTH` times as wide and to `LARGEST` of the slice.
-
-    Returns:
-        As given, uint8 (s, s) and bool (s, s).
-    """
-    limit = min(GROWTH, np.sqrt(LARGEST / region.mean()))
-    factor = limit ** rng.random() if limit > 1.0 else 1.0
-    center = np.array(ndimage.center_of_mass(region))
-    geometry = {"matrix": np.full(2, 1.0 / factor), "offset": center * (1.0 - 1.0 / factor)}
-    grown = ndimage.affine_transform(donor.astype(np.float32), order=1, **geometry)
-    return np.round(grown).astype(np.uint8), ndimage.affine_transform(region.astype(np.float32), order=1, **geometry) > 0.5
 
 
 def restyle(image: np.ndarray, reference: np.ndarray, amount: float) -> np.ndarray:

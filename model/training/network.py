@@ -4,6 +4,7 @@
                            |                            (the class activation map itself)               "evidence"
                            +-> block2..5 -> small feature-pyramid decoder -> sigmoid                    "mask"
                            +-> deviations in block3, block4 -> whitening, fitted after training         "gate"
+                                                            -> is it CT? fitted after training          "ct"
 
 VGG16: Simonyan & Zisserman, arXiv:1409.1556. The class map follows Zhou et al., arXiv:1512.04150, where the map is what the
 pooling averages; the second pooling, weighted by a learned attention, follows Ilse et al., arXiv:1802.04712, so that a small
@@ -79,10 +80,14 @@ def freeze(network: keras.Model, blocks: int) -> None:
 
 
 def with_gate(network: keras.Model) -> keras.Model:
-    """The network as it is served: `features` replaced by `gate`, (n, 768), their whitening (weights still to be set)."""
+    """The network as it is served (weights still to be set).
+
+    `features` are replaced by `gate`, (n, 768), their whitening, and `ct`, (n, 1), the log-odds of a head in CT.
+    """
     features = network.output["features"]
     gate = layers.Dense(features.shape[-1], dtype="float32", name="gate")(features)
-    outputs = {k: v for k, v in network.output.items() if k != "features"} | {"gate": gate}
+    ct = layers.Dense(1, dtype="float32", name="ct")(features)
+    outputs = {k: v for k, v in network.output.items() if k != "features"} | {"gate": gate, "ct": ct}
     return keras.Model(network.input, outputs, name="earlymed")
 
 

@@ -18,8 +18,8 @@ class Stage:
             for sources that training has not seen, less for those that it has.
         mask_weight: of the mask's loss against the class's.
         mean_of: the stages whose weights at their end are averaged to begin with; none: the weights of the stage before.
-        mean_from: it ends with the mean of its weights over this epoch, the first being 1, and those that follow (Izmailov et
-            al., arXiv:1803.05407); 0: it ends with those of its best epoch.
+        mean_from: it ends with the mean of its weights after this epoch, the first being 1, and after each that follows
+            (Izmailov et al., arXiv:1803.05407); 0: it ends with those of its best epoch.
     """
 
     name: str
@@ -33,15 +33,14 @@ class Stage:
     mean_from: int = 0
 
 
-# What the last stages begin with, as a mean; half of it is of the stage before.
+# What the last two stages begin with, as a mean; half of it is of the stage before.
 WIDENED = ("polish", "settle", "widen", "widen")
 SHARPENED = (*WIDENED, *["sharpness"] * 4)
-CONTRASTED = (*SHARPENED, *["contrast"] * 8)
 
 # First the heads alone, then all but the two first blocks, small; then with fewer exchanges, large, and longest, twice, at
 # the size that is served: the weights of `fine`, asked at 160 px, told the classes as at 192 px, for two thirds of the work.
 # With few exchanges the network learns its own sources and forgets how to do without them, so `widen` goes back towards
-# `base` and exchanges all again; the stages after it go on so, at a rate that is held: lowered, it forgets once more.
+# `base` and exchanges all again; `sharpness` and `contrast` go on so, at a rate that is held: lowered, it forgets once more.
 # Each is called after what the recipe had learned to exchange when it was first run. A run that holds sources out may end
 # after `base` (--until), and others branch off there (--branch).
 STAGES = (
@@ -53,19 +52,16 @@ STAGES = (
     Stage("widen", 160, 10, 8e-5, 2, mask_weight=2.0, mean_of=("base", "polish", "settle")),
     Stage("sharpness", 160, 4, 5e-5, 2, mask_weight=2.0, mean_of=WIDENED, mean_from=3),
     Stage("contrast", 160, 7, 5e-5, 2, mask_weight=2.0, mean_of=SHARPENED, mean_from=4),
-    Stage("growth", 160, 7, 5e-5, 2, mask_weight=2.0, mean_of=CONTRASTED, mean_from=3),
 )
 BRANCH_AFTER = "base"
-AVERAGED = (*CONTRASTED, *["growth"] * 16)  # what is exported: the mean of these stages' weights
+AVERAGED = (*SHARPENED, *["contrast"] * 8)  # what is exported: the mean of these stages' weights
 BATCH = 16  # costs what 32 costs for each slice, and takes twice the steps
 EPOCH_SAMPLES = 4800
-MEAN_STEPS = 10  # from one set of weights that a mean is taken of to the next
 WEIGHT_DECAY = 1e-4
 HEAD_FACTOR = 4.0  # times the rate for the layers that do not come from VGG16: they start from nothing
 PATIENCE = 12  # epochs without a better validation loss before a stage ends early
 STRIPPED_SHARE = 0.15  # of draws whose skull is stripped in imitation
 GRAFTED_SHARE = 0.30  # of draws without a tumor: one is grafted in; its place is not its own, so its type is in some doubt
-GROWN_SHARE = 0.50  # of what is grafted into a slice without a tumor: it is larger than where it comes from
 HEALED_SHARE = 0.30  # of draws with a known, small tumor: healthy tissue takes its place
 HEALED_LABELS = {"meningioma", "pituitary"}  # a glioma reaches beyond its outline, and what is left of it is no healthy tissue
 SHAM_SHARE = 0.12  # of draws without a tumor: healthy tissue is grafted in, so that a seam tells nothing
