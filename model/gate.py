@@ -37,7 +37,7 @@ class Gate:
         return 1 / (1 + (squared_distance(whitened) / self.threshold) ** self.sharpness)
 
     def looks_like_ct(self, odds: np.ndarray) -> np.ndarray:
-        """Whether a head is shown by CT, of (n, 1) log-odds that it is: bool (n,)."""
+        """Which of n slices look like CT, of their (n, 1) log-odds: bool (n,)."""
         return odds[:, 0] > self.ct_threshold
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from model.training import averaging
 from model.training.averaging import average
 
 
@@ -36,6 +37,16 @@ def test_a_model_h5_gives_the_weights_of_the_layers_that_are_there_and_counts_as
     assert [np.unique(weight).tolist() for weight in averaged.get_weights()] == [[3.0], [3.0]]
     with pytest.raises(ValueError):
         average(network(units=4), [tmp_path / "model.h5"])
+
+
+def test_a_file_is_read_once_however_often_it_counts(tmp_path, monkeypatch):
+    files = [saved(tmp_path, "first", 1.0), saved(tmp_path, "second", 4.0)]
+    read, load = [], averaging._load
+    monkeypatch.setattr(averaging, "_load", lambda network, file: (read.append(file), load(network, file)))
+    averaged = network()
+    average(averaged, [files[0], files[1], files[0], files[0]])
+    assert read == files
+    assert [np.unique(weight).tolist() for weight in averaged.get_weights()] == [[1.75], [1.75]]
 
 
 def test_only_weights_of_this_network_can_be_averaged(tmp_path):

@@ -26,7 +26,7 @@ from model.training.network import build, with_gate
 
 GATE_SLICES = 2000  # of training; their copies come on top
 CT_RIDGE = 0.01  # what tells CT from MRI: inverse of the penalty on its weights
-CT_FALSE_REFUSALS = 0.001  # of validation slices, whose log-odds and the slack are the threshold for CT
+CT_FALSE_ALARMS = 0.001  # of validation slices, whose log-odds and the slack are the threshold for CT
 CT_SLACK = 0.7  # log-odds
 FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
 GATE_SLACK = 1.4  # a new scanner's slices lie further out than those of the scanners that were seen
@@ -119,7 +119,7 @@ def gate_facts(distance: np.ndarray, odds: np.ndarray) -> dict[str, float]:
     """Thresholds and sharpness from the validation slices' distances and log-odds of CT, see `gate.Gate`."""
     threshold = GATE_SLACK * float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
     sharpness = np.log(TYPICAL_SCORE / (1.0 - TYPICAL_SCORE)) / np.log(threshold / np.median(distance))
-    ct_threshold = CT_SLACK + float(np.quantile(odds, 1.0 - CT_FALSE_REFUSALS))
+    ct_threshold = CT_SLACK + float(np.quantile(odds, 1.0 - CT_FALSE_ALARMS))
     return {
         "threshold": round(threshold, 5),
         "sharpness": round(float(sharpness), 5),

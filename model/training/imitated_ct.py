@@ -1,7 +1,7 @@
-"""Imitate head CT: what the gate is to refuse, made of the MRI slices that there are, since there is no CT to train on.
+"""Imitate head CT, to learn to tell it from MRI: made of the MRI slices that there are, since there is no CT to train on.
 
 A head in CT is known by its skull, which is the brightest there is, where MRI shows next to none of it, and by a brain that is
-nearly of one gray, with dark fluid. A reader that has learned to tell imitations from MRI finds real ones, too
+nearly of one gray, with dark fluid. What has learned to tell imitations from MRI finds real CT, too
 (docs/experiments.md); that outliers need not be real to teach what is none of them is what Hendrycks et al.,
 arXiv:1812.04606, and Tack et al., arXiv:2007.08176, found.
 """
