@@ -65,6 +65,7 @@ def report() -> dict:
             "throughput_ratio": 1.28,
             "p99_over_p50": 1.5,
             "memory_mb": [(20, 200.0), (40, 200.0)],
+            "before": 2400,
             "memory_slope_mb_per_1000": 1.5,
             "peak_mb": 260.0,
             "burst": {"clients": 40, "answered": 17, "busy": 23, "busy_p50_ms": 2.0, "retry_after": True},
