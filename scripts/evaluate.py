@@ -84,9 +84,9 @@ def measure(classifier: Classifier, args: argparse.Namespace) -> dict:
 
 
 def measure_outside(classifier: Classifier, args: argparse.Namespace) -> dict:
-    asked = (refusals, args.outside) if args.outside else (doubts, args.ct)
-    report = asked[0](classifier, asked[1], progress)
-    print(f"{'refused' if args.outside else 'refused or called CT':24}{'share':>10}  95 % interval")
+    count, folder, title = (refusals, args.outside, "refused") if args.outside else (doubts, args.ct, "refused or called CT")
+    report = count(classifier, folder, progress)
+    print(f"{title:24}{'share':>10}  95 % interval")
     for name, row in report.items():
         interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
         print(f"{name:24}{100 * row['value']:>8.2f} %  {interval:18} {row['hits']} of {row['of']}")

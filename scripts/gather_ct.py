@@ -9,6 +9,7 @@ import plistlib
 import shutil
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,13 +22,8 @@ from model.training.dataset import Item, load_manifest
 from model.training.sides import remembered
 
 LISTED = Path(__file__).resolve().parents[1] / "model" / "training" / "head_ct.csv"
-WINDOWS = {
-    "stroke": (40, 40),
-    "brain": (40, 80),
-    "subdural": (80, 200),
-    "soft": (40, 400),
-    "bone": (500, 2000),
-}  # level, width, HU
+# (level, width) in Hounsfield units
+WINDOWS = {"stroke": (40, 40), "brain": (40, 80), "subdural": (80, 200), "soft": (40, 400), "bone": (500, 2000)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,19 +40,22 @@ def main(arguments: list[str] | None = None) -> int:
     split = remembered(args.run, items)
     if split is None:
         parser.error(f"expected a run with its split.json. Received: {args.run}")
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for kind, item in kinds(items, split, listed()):
-        file = args.out / kind / item.path.replace("/", "_")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(args.data / item.path, file)
-        counts[kind] = counts.get(kind, 0) + 1
+        shutil.copy(args.data / item.path, folder_of(args.out, kind) / item.path.replace("/", "_"))
+        counts[kind] += 1
     for kind, number, picture in drawn(args.volume) if args.volume else ():
-        folder = args.out / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        picture.save(folder / f"{number:03}.png")
-        counts[kind] = counts.get(kind, 0) + 1
-    print(counts)
+        picture.save(folder_of(args.out, kind) / f"{number:03}.png")
+        counts[kind] += 1
+    print(dict(counts))
     return 0
+
+
+def folder_of(out: Path, kind: str) -> Path:
+    """The folder of a kind, which is there from now on."""
+    folder = out / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def listed() -> set[str]:
@@ -91,8 +90,12 @@ def drawn(project: Path) -> Iterator[tuple[str, int, Image.Image]]:
         volume = np.frombuffer(file.extractfile(members["matrix.dat"]).read(), np.int16).reshape(facts["shape"])
     for name, (level, width) in WINDOWS.items():
         for number, values in enumerate(volume.astype(np.float32)):
-            tones = np.clip((values - level) / width + 0.5, 0.0, 1.0)
-            yield f"ct_{name}_window", number, Image.fromarray(np.round(255 * tones).astype(np.uint8))
+            yield f"ct_{name}_window", number, Image.fromarray(toned(values, level, width))
+
+
+def toned(values: np.ndarray, level: float, width: float) -> np.ndarray:
+    """Hounsfield units as a window shows them: uint8 of the same shape."""
+    return np.round(255 * np.clip((values - level) / width + 0.5, 0.0, 1.0)).astype(np.uint8)
 
 
 if __name__ == "__main__":

@@ -42,17 +42,16 @@ def describe(record: Mapping, notes: Iterable[str] = ()) -> str:
         )
     label, name = record["label"], DISPLAY[record["label"]]
     uncertain = '<span class="tag">uncertain</span>' if record["uncertain"] else ""
-    strong, why = (
-        "The model is uncertain about this slice.",
-        f"{name} is only the closest of its four classes. Do not rely on it.",
-    )
     if "reason" in record:
-        strong, why = "Do not rely on this answer.", escape(record["reason"])
-    warning = f'<p class="notice"><strong>{strong}</strong> {why}</p>'
+        warning = f"<strong>Do not rely on this answer.</strong> {escape(record['reason'])}"
+    else:
+        warning = "<strong>The model is uncertain about this slice.</strong> "
+        warning += f"{name} is only the closest of its four classes. Do not rely on this answer."
+    warning = f'<p class="notice">{warning}</p>' if record["uncertain"] else ""
     chances = sorted(record["probabilities"].items(), key=lambda pair: -pair[1])
     figures = " · ".join(f"{DISPLAY[key]} {percent(chance)}" for key, chance in chances)
     return (
-        f"<h2>{name} {uncertain}</h2>{warning if record['uncertain'] else ''}<p>{MEANING[label]}</p>"
+        f"<h2>{name} {uncertain}</h2>{warning}<p>{MEANING[label]}</p>"
         f'<p class="figures">{figures}</p>{outlined(record)}{told}{NEXT}'
     )
 

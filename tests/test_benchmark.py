@@ -2,8 +2,10 @@
 
 import json
 import threading
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,6 +99,26 @@ def test_parts_that_are_missing_are_not_measured():
 @pytest.mark.parametrize(("curve", "worst"), [([(1, 5), (2, 10), (8, 40)], 2), ([(1, 5), (4, 80)], 4), ([(1, 5), (2, 5)], 1)])
 def test_steepest_place_of_a_curve(curve, worst):
     assert steepest(curve) == pytest.approx(worst)
+
+
+def test_memory_is_looked_at_once_as_many_clients_have_asked_for_a_while(monkeypatch):
+    asked, timed = [], clients.Timed([1.0, 2.0], 1.0, [])
+
+    def measure(port, path, uploads, count, each, seen=None):
+        asked.append((count, each))
+        for n in (20, 30, 40) if seen else ():
+            seen(n)
+        return timed
+
+    server = SimpleNamespace(port=1, wait_for_answer=lambda *_: 0.1, memory_mb=lambda peak=False: 300.0 + len(asked))
+    monkeypatch.setattr(serving, "running", lambda way: nullcontext(server))
+    monkeypatch.setattr(serving, "mixed", lambda image: ["a", "b"])
+    monkeypatch.setattr(serving, "burst", lambda *_: {})
+    monkeypatch.setattr(serving, "measure", measure)
+    found = serving.under_load(None, 500)
+    assert asked == [(1, 20), (1, 250), (8, 300), (8, 500)]
+    assert found["before"] == 2400
+    assert found["memory_mb"] == [(20, 304.0), (40, 304.0)]  # of the last ones alone
 
 
 def test_memory_slope_is_of_the_settled_part():

@@ -8,6 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from model.training.dataset import Item, save_manifest
+from model.training.sides import remember
+from scripts import gather_ct
 from scripts.gather_ct import WINDOWS, drawn, kinds, listed
 
 
@@ -57,3 +60,26 @@ def test_the_list_names_slices_of_the_kaggle_set_and_of_br35h():
     assert len(ct) == 85
     assert {name.split("/")[0] for name in ct} == {"brain_tumor_mri", "br35h_tumor"}
     assert sum("/Testing/" in name for name in ct) == 34
+
+
+def test_pictures_lie_in_folders_by_kind(tmp_path, monkeypatch, capsys):
+    items = [Item(f"set/{name}.jpg", "kaggle", "Training", "notumor") for name in "abc"]
+    (tmp_path / "data" / "set").mkdir(parents=True)
+    for item in items:
+        (tmp_path / "data" / item.path).write_bytes(item.path.encode())
+    save_manifest(items, tmp_path / "manifest.csv")
+    remember(tmp_path / "run", {"train": items[:1], "validation": items[1:2], "testing": items[2:]})
+    monkeypatch.setattr(gather_ct, "listed", lambda: {"set/a.jpg", "set/c.jpg"})
+    volume = project(tmp_path / "a.inv3", np.zeros((2, 3, 4), np.int16))
+    options = {"data": "data", "manifest": "manifest.csv", "run": "run", "out": "ct"}
+    arguments = [part for name, path in options.items() for part in (f"--{name}", str(tmp_path / path))]
+    assert gather_ct.main([*arguments, "--volume", str(volume)]) == 0
+    out = tmp_path / "ct"
+    found = {str(file.relative_to(out)): file.read_bytes() for file in out.rglob("*.jpg")}
+    assert found == {"mri_validation/set_b.jpg": b"set/b.jpg", "ct_testing/set_c.jpg": b"set/c.jpg"}
+    drawn_files = sorted(str(file.relative_to(out)) for file in out.rglob("*.png"))
+    assert drawn_files == sorted(f"ct_{name}_window/00{number}.png" for name in WINDOWS for number in range(2))
+    assert "'ct_brain_window': 2" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        gather_ct.main(arguments)  # nothing is mixed with what is there
+    assert "expected a new folder as --out" in capsys.readouterr().err

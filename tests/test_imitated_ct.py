@@ -1,4 +1,4 @@
-"""What the gate is to refuse, made of slices of MRI."""
+"""Head CT in imitation, made of slices of MRI."""
 
 import numpy as np
 import pytest

@@ -26,6 +26,6 @@ def test_why_an_answer_is_uncertain_is_told():
     chances = {"glioma": 0.97, "meningioma": 0.01, "notumor": 0.01, "pituitary": 0.01}
     record = {"status": "ok", "label": "glioma", "probabilities": chances, "uncertain": True, "tumor": None}
     warning = "<strong>The model is uncertain about this slice.</strong>"
-    assert f"{warning} Glioma is only the closest of its four classes. Do not rely on it.</p>" in describe(record)
+    assert f"{warning} Glioma is only the closest of its four classes. Do not rely on this answer.</p>" in describe(record)
     assert "<strong>Do not rely on this answer.</strong> It is &lt;CT&gt;.</p>" in describe(record | {"reason": "It is <CT>."})
     assert warning not in describe(record | {"uncertain": False}) and "notice" not in describe(record | {"uncertain": False})

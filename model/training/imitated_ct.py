@@ -9,7 +9,7 @@ arXiv:1812.04606, and Tack et al., arXiv:2007.08176, found.
 import numpy as np
 from scipy import ndimage
 
-from model.training.stripping import HEAD_LEVEL
+from model.training.stripping import head_of
 
 LEAST_RADIUS = 0.2  # of the side: of a smaller head there is nothing to imitate
 LEAST_BRAIN = 0.01  # of the slice
@@ -50,7 +50,7 @@ def imitate_ct(image: np.ndarray, rng: np.random.Generator) -> np.ndarray | None
         uint8 (s, s), or None for a slice that shows too little of a head.
     """
     side = len(image)
-    head = _head(image > 255 * HEAD_LEVEL)
+    head = _largest(head_of(image / 255))
     depth = ndimage.distance_transform_edt(head)
     radius = depth.max()
     if radius < LEAST_RADIUS * side:
@@ -76,11 +76,10 @@ def imitate_ct(image: np.ndarray, rng: np.random.Generator) -> np.ndarray | None
     return np.clip(np.round(tones), 0, 255).astype(np.uint8)
 
 
-def _head(tissue: np.ndarray) -> np.ndarray:
-    """The largest piece of what is not air, without holes."""
-    filled = ndimage.binary_fill_holes(ndimage.binary_opening(tissue, np.ones((3, 3), bool)))
-    pieces, count = ndimage.label(filled)
-    return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]) if count else filled
+def _largest(region: np.ndarray) -> np.ndarray:
+    """The largest of its pieces."""
+    pieces, count = ndimage.label(region)
+    return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]) if count else region
 
 
 def _brain(image: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -91,7 +91,7 @@ def under_load(image: Image.Image, each: int, clients: int = 8) -> dict:
     """Pages for clients that send random mixes of formats, against one client that does; memory on the way; a burst.
 
     Before it is looked at, as many clients have asked for a while: what the heap has grown to for one request it keeps for the
-    next, and it takes some 2,000 of eight clients until those that need most have come at the same time.
+    next, and it takes a while until those that need most have come at the same time.
     """
     uploads = mixed(image)
     before = max(1, int(each * SETTLING))
