@@ -66,7 +66,7 @@ class Classifier:
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
         _check_weights(path, info)
-        infer = engines.load(path, info["input_size"], engine, threads, engines.verdicts(info))
+        infer = engines.load(path, info["input_size"], engine, threads, info)
         classifier = cls(infer, info)
         classifier._infer(np.zeros((1, classifier._size, classifier._size, 3), np.float32))
         return classifier

@@ -33,7 +33,9 @@ TITLES = {
     "ncnn": "EarlyMed, float32 by ncnn",
     "openvino": "EarlyMed, float32 by OpenVINO",
     "openvino-bf16": "EarlyMed, bfloat16 by OpenVINO",
+    "openvino-int8": "EarlyMed, 8 bits by OpenVINO",
 }
+SPECIAL = ("avx512_bf16", "amx_bf16", "avx512_vnni", "avx_vnni", "amx_int8")  # instructions for bfloat16 and for 8 bits
 Times = Callable[[int], int]  # from the repeats of a whole run to those of this one
 
 
@@ -106,20 +108,20 @@ def facts() -> dict:
 
 
 def processor() -> str:
-    """Its name, and its instructions for bfloat16."""
+    """Its name, and its instructions for bfloat16 and 8 bits."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    special = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in told.get("flags", "").split()]
+    special = [flag for flag in SPECIAL if flag in told.get("flags", "").split()]
     return " ".join([told.get("model name", platform.machine()), *special])
 
 
 def quick(rounds: int = 16) -> dict:
-    """The cheap targets, of the engine that answers here unasked, of float32, and of bfloat16 where there is that."""
+    """The cheap targets, of the engine that answers here unasked, and of float32."""
     known = facts()
-    wanted = known["engine"], float32_beside(known["engine"]), "openvino-bf16"
+    wanted = known["engine"], float32_beside(known["engine"])
     engines = {engine: TITLES[engine] for engine in network.engines() if engine in wanted}
     with tempfile.TemporaryDirectory() as folder:
         chosen = ways(Path(folder), engines)

@@ -2,7 +2,8 @@
 
 With --gate all that is fitted after training is fitted anew, the gate and what tells CT from MRI, too: then model.h5 changes,
 but for the weights that were trained. What was measured of this model before no longer holds, so those figures leave
-model.json; measure.py fills them in again.
+model.json; measure.py fills them in again. --ranges measures anew only what 8 bits have to cover, which no other engine's
+answers depend on; sameness.py --record then has to tell whether they are good enough.
 """
 
 import argparse
@@ -15,14 +16,18 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import keras
+
 from model.classifier import DEFAULT_MODEL
 from model.training.arrays import Arrays
 from model.training.averaging import average
 from model.training.calibration import calibration
 from model.training.dataset import load_manifest
 from model.training.export import export, fit_mask_temperature
+from model.training.familiar import evenly
 from model.training.network import build
 from model.training.odds import asked, split_of
+from model.training.ranges import RANGE_SLICES, input_ranges
 
 
 def main() -> int:
@@ -30,7 +35,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
-    parser.add_argument("--gate", action="store_true", help="fit the gate, too")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--gate", action="store_true", help="fit the gate, too")
+    what.add_argument("--ranges", action="store_true", help="measure the ranges of 8 bits, and nothing else")
     args = parser.parse_args()
     file = args.model.with_name("model.json")
     info = json.loads(file.read_text())
@@ -43,6 +50,13 @@ def main() -> int:
         average(network, [args.model])
         beside = args.manifest.parent / args.model.parent.name  # where prepared slices are kept, see Arrays
         export(network, args.data, split, beside, args.model, info["training"])
+        return 0
+    if args.ranges:
+        network = keras.saving.load_model(args.model, compile=False)
+        arrays = Arrays.load(args.data, split["train"], info["input_size"], args.manifest.parent)
+        info["int8_ranges"] = input_ranges(network, arrays.images[evenly(split["train"], RANGE_SLICES)])
+        info.get("engines", {}).get("engines", {}).pop("openvino-int8", None)  # that was with other ranges
+        file.write_text(json.dumps(info, indent=2) + "\n")
         return 0
     validation = split["validation"]
     given = asked(args.model, args.data, validation, args.manifest.parent)

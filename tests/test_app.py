@@ -143,7 +143,8 @@ def test_settings_come_from_the_environment():
         (
             "EARLYMED_ENGINE",
             "onnx",
-            "EARLYMED_ENGINE: expected one of auto, ncnn, openvino, openvino-bf16, tensorflow. Received: 'onnx'.",
+            "EARLYMED_ENGINE: expected one of auto, ncnn, openvino, openvino-bf16, openvino-int8, tensorflow. "
+            "Received: 'onnx'.",
         ),
     ],
 )

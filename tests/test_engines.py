@@ -10,8 +10,8 @@ import pytest
 
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
-from model.engines import keras_engine, ncnn_engine, openvino_engine
-from model.engines.processor import computes_avx512
+from model.engines import keras_engine, ncnn_engine, openvino_engine, processor
+from model.engines.processor import computes_avx512, computes_int8
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
@@ -39,13 +39,26 @@ print(answer.status, answer.label)
 # --- which engine
 
 
-ALL = {"ncnn": True, "openvino": True, "openvino-bf16": True}
-AVX2, AVX512, BFLOAT16 = (False, False), (True, False), (True, True)  # AVX-512? bfloat16 too?
+ALL = {"ncnn": True, "openvino": True, "openvino-bf16": True, "openvino-int8": True}
+AVX2, AVX512, BFLOAT16 = (False, False, False), (True, False, False), (True, True, False)  # AVX-512? bfloat16? VNNI?
+VNNI, AVX2_VNNI = (True, True, True), (False, False, True)
+RANGES = {"block1_conv2": 5.0}
+NAMES = "auto, ncnn, openvino, openvino-bf16, openvino-int8, tensorflow"
+
+
+def facts(passed: dict) -> dict:
+    """As model.json has it."""
+    rows = {name: {"passed": verdict} for name, verdict in passed.items()}
+    return {"version": "1.2", "int8_ranges": RANGES, "engines": {"model": "1.2", "engines": rows}}
 
 
 @pytest.mark.parametrize(
     ("engine", "passed", "instructions", "taken"),
     [
+        ("auto", ALL, VNNI, "openvino-int8"),
+        ("auto", ALL, AVX2_VNNI, "openvino-int8"),
+        ("auto", ALL | {"openvino-int8": False}, VNNI, "openvino-bf16"),
+        ("auto", {"openvino-bf16": True}, VNNI, "openvino-bf16"),  # 8 bits were not compared: they must earn it
         ("auto", ALL, BFLOAT16, "openvino-bf16"),
         ("auto", ALL, AVX512, "openvino"),
         ("auto", ALL, AVX2, "ncnn"),
@@ -60,19 +73,24 @@ AVX2, AVX512, BFLOAT16 = (False, False), (True, False), (True, True)  # AVX-512?
         ("openvino", ALL, BFLOAT16, "openvino"),
         ("ncnn", {}, BFLOAT16, "ncnn"),
         ("openvino-bf16", {}, BFLOAT16, "openvino-bf16"),
+        ("openvino-int8", {}, AVX2_VNNI, "openvino-int8"),
     ],
 )
 def test_engine_is_the_fastest_that_passed_for_the_processor(monkeypatch, caplog, engine, passed, instructions, taken):
     made = []
     monkeypatch.setattr(engines, "computes_avx512", lambda: instructions[0])
     monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: instructions[1])
-    monkeypatch.setattr(
-        openvino_engine, "load", lambda *args: made.append(("openvino-bf16" if args[3] else "openvino", *args[:3]))
-    )
+    monkeypatch.setattr(engines, "computes_int8", lambda: instructions[2])
+
+    def by_openvino(path, size, threads, bfloat16, ranges):
+        assert ranges in (None, RANGES) and not (bfloat16 and ranges)
+        made.append(("openvino-bf16" if bfloat16 else "openvino-int8" if ranges else "openvino", path, size, threads))
+
+    monkeypatch.setattr(openvino_engine, "load", by_openvino)
     monkeypatch.setattr(ncnn_engine, "load", lambda *args: made.append(("ncnn", *args)))
     monkeypatch.setattr(keras_engine, "load", lambda *args: made.append(("tensorflow", *args)))
     with caplog.at_level("INFO", "earlymed"):
-        engines.load(DEFAULT_MODEL, SIZE, engine, 3, passed)
+        engines.load(DEFAULT_MODEL, SIZE, engine, 3, None if passed is None else facts(passed))
     assert made == [(taken, DEFAULT_MODEL, SIZE, 3)]
     assert caplog.messages == [f"The network is run by {taken}."]
 
@@ -82,6 +100,18 @@ def test_avx512_is_found_where_the_system_tells_of_it():
     if not told.is_file():
         pytest.skip("this system does not tell what its processor computes")
     assert computes_avx512() == ("avx512f" in told.read_text().split())
+
+
+def test_instructions_for_8_bits_are_found_where_the_system_tells_of_them(monkeypatch, tmp_path):
+    told = Path("/proc/cpuinfo")
+    if told.is_file():
+        assert computes_int8() == bool({"avx512_vnni", "avx_vnni"} & set(told.read_text().split()))
+    monkeypatch.setattr(processor, "_numpy_found", lambda feature: False)
+    monkeypatch.setattr(processor, "TOLD", tmp_path / "cpuinfo")
+    assert not computes_int8()
+    for flags, found in (("fpu avx2 avx_vnni", True), ("fpu avx2 avx512f", False)):
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+        assert computes_int8() == found
 
 
 def test_verdicts_are_those_on_these_weights():
@@ -99,7 +129,8 @@ def test_classifier_goes_by_the_verdicts_in_its_model_json(monkeypatch, tmp_path
     (tmp_path / "model.json").write_text(json.dumps(info))
     (tmp_path / "model.h5").write_bytes(DEFAULT_MODEL.read_bytes())
     Classifier.load(tmp_path / "model.h5")
-    assert taken == [{"openvino-bf16": True}]
+    assert [engines.verdicts(given) for given in taken] == [{"openvino-bf16": True}]
+    assert taken[0]["int8_ranges"] == info["int8_ranges"]
 
 
 def test_engine_and_threads_come_from_the_environment(monkeypatch):
@@ -114,17 +145,25 @@ def test_engine_and_threads_come_from_the_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"EARLYMED_ENGINE": "onnx"}, "expected one of auto, ncnn, openvino, openvino-bf16, tensorflow. Received: 'onnx'."),
+        ({"EARLYMED_ENGINE": "onnx"}, f"expected one of {NAMES}. Received: 'onnx'."),
         ({"EARLYMED_THREADS": "two"}, "EARLYMED_THREADS: expected a whole number, 0 or more. Received: 'two'."),
         ({"EARLYMED_ENGINE": "openvino-bf16"}, "expected a processor that computes bfloat16. Received: another."),
+        ({"EARLYMED_ENGINE": "openvino-int8"}, "expected a processor with VNNI, for 8 bits. Received: another."),
     ],
 )
 def test_engine_that_cannot_run_is_told(monkeypatch, environment, message):
     monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: False)
+    monkeypatch.setattr(engines, "computes_int8", lambda: False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(engines.EngineError, match=message.replace(".", r"\.")):
         engines.load(DEFAULT_MODEL, SIZE)
+
+
+def test_8_bits_without_ranges_are_refused(monkeypatch):
+    monkeypatch.setattr(engines, "computes_int8", lambda: True)
+    with pytest.raises(engines.EngineError, match=r"openvino-int8: expected int8_ranges in model\.json\. Received: none\."):
+        engines.load(DEFAULT_MODEL, SIZE, "openvino-int8", info={"version": "1.2"})
 
 
 @pytest.mark.parametrize(

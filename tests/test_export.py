@@ -58,6 +58,7 @@ def test_model_json_describes_the_file_beside_it(exported):
     assert info["labels"] == list(LABELS)
     assert info["input_size"] == 64
     assert 1.0 <= info["mask_temperature"] <= 2.5
+    assert {"block1_conv2", "block5_conv3", "class_hidden"} < set(info["int8_ranges"])
     assert info["training"]["slices"]["train"]["kaggle/glioma"] == sum(i.label == "glioma" for i in split["train"])
     assert sorted(p.name for p in folder.iterdir()) == ["model.h5", "model.json"]
 
@@ -228,7 +229,8 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     # Its calibration can be fitted anew: on the slices that it was trained beside, and on no others.
     calibrate = ["calibrate.py", "--manifest", manifest, "--model", out]
     assert "Expected the slices of that training" in script(*calibrate, status=2)  # that was of eight slices
-    facts = json.loads((tmp_path / "model.json").read_text())
+    exported_facts = (tmp_path / "model.json").read_text()
+    facts = json.loads(exported_facts)
     facts["training"]["slices"] = counts(assign(load_manifest(manifest), "official", 1, []))
     facts |= {"version": "1.20200101.abcdef12", "temperature": 9.0, "tumor_offset": 9.0, "mask_temperature": 9.0}
     facts["figures"] = {"testing": {"model": facts["version"]}, "held_out": {"model": "of another network"}}
@@ -242,6 +244,19 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     assert anew["version"] == f"1.{date.today():%Y%m%d}.abcdef12"
     assert anew["figures"] == {"held_out": {"model": "of another network"}}
     assert anew["sha256"] == facts["sha256"]
+
+    # So can what 8 bits have to cover, which changes the answers of one engine only.
+    rows = {name: {"passed": True} for name in ("openvino", "openvino-int8")}
+    (tmp_path / "model.json").write_text(
+        json.dumps(anew | {"int8_ranges": {}, "engines": {"model": anew["version"], "engines": rows}})
+    )
+    script(*calibrate, "--ranges")
+    measured = json.loads((tmp_path / "model.json").read_text())
+    assert measured["int8_ranges"] == pytest.approx(json.loads(exported_facts)["int8_ranges"], rel=0.5)
+    assert measured["engines"] == {"model": anew["version"], "engines": {"openvino": {"passed": True}}}
+    assert {k: v for k, v in measured.items() if k not in ("int8_ranges", "engines")} == {
+        k: v for k, v in anew.items() if k != "int8_ranges"
+    }
 
     # So can its gate, and then the file is written anew, with the weights that were trained.
     before = keras.saving.load_model(out, compile=False)

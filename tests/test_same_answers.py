@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, Queue, SimpleQueue
@@ -16,7 +17,10 @@ import pytest
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import keras_engine, ncnn_engine, openvino_engine, openvino_graph, processor
-from model.engines.network_file import OUTPUTS, read_network
+from model.engines.eight_bits import whole_steps
+from model.engines.network_file import OUTPUTS, Layer, ModelFileError, read_network
+from model.engines.quiet_openvino import openvino
+from model.engines.quiet_openvino import opset13 as ops
 from model.reading import read
 from model.training.export import save_half
 from model.training.network import build, with_gate
@@ -29,6 +33,7 @@ VERDICTS = engines.verdicts(INFO)
 ENGINES = {"ncnn": ncnn_engine, "openvino": openvino_engine}
 of_each = pytest.mark.parametrize("engine", ENGINES)
 BFLOAT16 = openvino_engine.computes_bfloat16()
+needs_vnni = pytest.mark.skipif(not processor.computes_int8(), reason="this processor has no VNNI")
 needs_bfloat16 = pytest.mark.skipif(not BFLOAT16, reason="this processor does not compute bfloat16")
 
 
@@ -91,6 +96,64 @@ def test_bfloat16_is_really_used(answers):
     """Its answers are near the others, not equal to the last digit."""
     pairs = zip(answers("openvino-bf16"), answers("openvino"), strict=True)
     assert max(abs(a.probabilities[label] - b.probabilities[label]) for a, b in pairs for label in a.probabilities) > 1e-5
+
+
+@needs_vnni
+def test_8_bits_stay_near(answers):
+    """Probabilities within some hundredths, outlines all but the same. What that is worth, scripts/sameness.py tells."""
+    for ours, theirs in zip(answers("openvino-int8"), answers("tensorflow"), strict=True):
+        assert (ours.status, ours.label) == (theirs.status, theirs.label)
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.05)
+        differing = (ours.mask != theirs.mask).sum()
+        assert differing <= (SPECK * theirs.mask.size if theirs.mask.mean() < SPECK else 8 + 0.03 * theirs.mask.sum())
+
+
+@needs_vnni
+def test_convolutions_with_a_range_compute_with_integers_and_no_others():
+    """As the compiled graph says of itself."""
+    with h5py.File(DEFAULT_MODEL, "r") as file:
+        graph = openvino_graph.build(read_network(file).in_eight_bits(INFO["int8_ranges"]))
+    facts = [node.get_rt_info() for node in openvino.compile_model(graph, "CPU").get_runtime_model().get_ops()]
+    convolutions = [f["runtimePrecision"].astype(str) for f in facts if f["layerType"].astype(str) == "Convolution"]
+    kernels = [layer for layer in INFO["int8_ranges"] if not layer.endswith("_pool")]
+    assert Counter(convolutions) == {"u8": len(kernels), "f32": 4}  # the first one, the mask, the votes and their attention
+
+
+@needs_vnni
+def test_a_convolution_in_8_bits_rounds_to_whole_steps():
+    """Values to 255ths of the range, what is beyond to the range; each channel's kernel to 127ths of its largest number."""
+    kernel = np.array([[1.0, 0.02], [-0.6, -0.005]], np.float16)[None, None]  # (1, 1, in, out)
+    config = {"strides": [1, 1], "dilation_rate": [1, 1], "padding": "same", "use_bias": False, "activation": "linear"}
+    layer = Layer("Conv2D", "one", config, (), {"kernel": kernel}, input_range=2.0)
+    given = ops.parameter([1, 2, 1, 3], np.float32)
+    graph = openvino.Model([ops.result(openvino_graph._convolution(layer, given))], [given])
+    values = np.array([[0.0, 0.31, 1.0], [0.9, 5.0, 0.004]], np.float32)
+    [answer] = openvino.compile_model(graph, "CPU")([values[None, :, None]]).values()
+    rounded = np.array([[0, 40, 128], [115, 255, 1]]) * 2 / 255  # 0.31 is 39.5 steps, 0.004 half a step
+    steps = np.array([[127, -76], [127, -32]]) * np.array([[1.0], [0.02]]) / 127
+    assert answer[0, :, 0] == pytest.approx(steps @ rounded, abs=1e-5)
+
+
+def test_kernels_are_rounded_by_output_channel():
+    kernel = np.zeros((3, 3, 2, 3), np.float16)
+    kernel[0, 0, 0], kernel[2, 1, 1] = (2.0, -0.5, 0.0), (-1.0, 0.1, 0.0)
+    steps, size = whole_steps(kernel)
+    assert steps.dtype == np.int8 and size.dtype == np.float32
+    assert size == pytest.approx([2 / 127, 0.5 / 127, 1.0])
+    assert steps[0, 0, 0].tolist() == [127, -127, 0] and steps[2, 1, 1].tolist() == [-64, 25, 0]
+    assert np.count_nonzero(steps) == 4
+    assert kernel[0, 0, 0, 0] == 2.0  # what was given is as before
+
+
+@pytest.mark.parametrize("ranges", [{"block9_conv1": 1.0}, {"block1_conv2": 0.0}, {"block1_conv2": float("nan")}])
+def test_ranges_of_something_else_are_the_files_fault(network_file, ranges):
+    with pytest.raises(ModelFileError, match="Expected positive ranges of the network's layers"):
+        openvino_engine.load(network_file, 64, ranges=ranges)
+
+
+def test_a_layer_without_places_does_not_compute_in_8_bits(network_file):
+    with pytest.raises(ModelFileError, match="gate: expected places where it is to compute in 8 bits"):
+        openvino_engine.load(network_file, 64, ranges={"gate": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -168,18 +231,22 @@ def test_slices_asked_for_at_one_time_get_the_same_answers_in_bfloat16(network_f
 
 
 @pytest.mark.parametrize(
-    ("bfloat16", "threads", "taken"),
+    ("precision", "threads", "taken"),
     [
-        (True, 0, ["all cores", "4 cores", "4 cores"]),  # and the fourth waits
-        (False, 0, ["all cores"]),
-        (True, 3, ["3 cores", "3 cores"]),
+        ("bf16", 0, ["all cores", "4 cores", "4 cores"]),  # and the fourth waits
+        ("int8", 0, ["all cores", "4 cores", "4 cores"]),
+        ("f32", 0, ["all cores"]),
+        ("bf16", 3, ["3 cores", "3 cores"]),
     ],
 )
-def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images, monkeypatch, bfloat16, threads, taken):
-    """On 8 cores. No inference ends here until all that can begin have begun."""
+def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images, monkeypatch, precision, threads, taken):
+    """On 8 cores. No inference ends here until all that can begin have begun. Nothing is compiled before it is needed."""
     begun, go_on, outputs = Queue(), threading.Event(), [np.zeros(1)] * len(OUTPUTS)
+    compiled = []
 
     def requests(graph, precision: str, threads: int, streams: int) -> SimpleQueue:
+        compiled.append((precision, streams))
+
         def infer(inputs):
             begun.put(f"{threads or 'all'} cores")
             assert go_on.wait(60)
@@ -193,7 +260,10 @@ def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images,
     monkeypatch.setattr(openvino_engine, "_requests", requests)
     for module in (openvino_engine, processor):
         monkeypatch.setattr(module, "cores", lambda: 8)
-    infer = openvino_engine.load(network_file, 64, threads, bfloat16)
+    ranges = {"block1_conv2": 1.0} if precision == "int8" else None
+    infer = openvino_engine.load(network_file, 64, threads, precision == "bf16", ranges)
+    hint = "bf16" if precision == "bf16" else "f32"
+    assert compiled == [(hint, 2 if threads else 1)]
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(infer, images[:1]) for _ in range(4)]
         first = [begun.get(timeout=60) for _ in taken]
@@ -202,6 +272,7 @@ def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images,
         go_on.set()
         assert all(answer.result()["gate"].shape == (1,) for answer in asked)
     assert first == taken
+    assert compiled == [(hint, 2 if threads else 1)] + [(hint, 2)] * (taken[0] != taken[-1])
 
 
 def test_a_pool_holds_an_inference_for_each_stream_of_so_many_threads(network_file):

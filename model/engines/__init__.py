@@ -1,4 +1,4 @@
-"""What runs the network: ncnn, OpenVINO in float32 or bfloat16, or Keras. scripts/sameness.py compares their answers.
+"""What runs the network: ncnn, OpenVINO in float32, bfloat16 or 8 bits, or Keras. scripts/sameness.py compares their answers.
 
 An engine is a function `infer` from float32 (n, size, size, 3) in [0, 1] to a dict of float32 arrays: `probabilities` (n, 4),
 `mask` (n, m, m, 1), `evidence` (n, k, k, 4), `gate` (n, d) and `ct` (n, 1). It may be called from several threads.
@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from model.engines.network_file import check_labels
-from model.engines.processor import computes_avx512
+from model.engines.processor import computes_avx512, computes_int8
 
 TRUSTED = {"openvino"}  # unmeasured: the same arithmetic as Keras', in another order
 PACKAGES = {  # by the engine that needs them
     "ncnn": "the package ncnn",
     "openvino": "the package openvino",
     "openvino-bf16": "the package openvino",
+    "openvino-int8": "the package openvino",
     "tensorflow": "tensorflow and keras",
 }
 ENGINES = ("auto", *PACKAGES)
@@ -39,15 +40,16 @@ def verdicts(info: Mapping) -> dict[str, bool]:
 def ranking(passed: Mapping[str, bool], avx512: bool) -> list[str]:
     """The engines that `auto` tries, the best first: those that passed, and TensorFlow when none of them can run.
 
-    Without AVX-512 ncnn was measured to be the fastest, for the multiplications that it saves. With it a page gains
-    a few milliseconds by it, and the server takes as much memory as its target allows (docs/performance.md).
+    In 8 bits OpenVINO was measured to be the fastest by far. Without these ncnn was, where there is no AVX-512, for the
+    multiplications that it saves. With AVX-512 a page gains a few milliseconds by it, and the server takes as much memory as
+    its target allows (docs/performance.md).
     """
     order = ["openvino-bf16", "openvino", "ncnn"] if avx512 else ["ncnn", "openvino"]
-    return [engine for engine in order if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]
+    return [engine for engine in ["openvino-int8", *order] if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]
 
 
 def load(
-    path: Path, size: int, engine: str | None = None, threads: int | None = None, passed: Mapping[str, bool] | None = None
+    path: Path, size: int, engine: str | None = None, threads: int | None = None, info: Mapping | None = None
 ) -> Callable:
     """Make a function of the network in a model.h5.
 
@@ -57,7 +59,7 @@ def load(
         engine: one of ENGINES. `auto` takes the first of the `ranking` that can run here. None: what the environment's
             EARLYMED_ENGINE says, else `auto`.
         threads: of one inference; 0 takes one per core. None: what EARLYMED_THREADS says, else 0.
-        passed: the `verdicts` on these weights.
+        info: the content of model.json: the `verdicts` on the engines, and the ranges to compute in 8 bits within.
 
     Raises:
         EngineError: there is no such engine, or its package or instruction set is missing.
@@ -72,20 +74,21 @@ def load(
             raise EngineError(f"EARLYMED_THREADS: expected a whole number, 0 or more. Received: {text!r}.")
         threads = int(text)
     check_labels(path)
+    ranges = (info or {}).get("int8_ranges", {})
     if engine != "auto":
-        return _made(engine, path, size, threads)
+        return _made(engine, path, size, threads, ranges)
     missing = []
-    for engine in ranking(passed or {}, computes_avx512()):
+    for engine in ranking(verdicts(info) if info else {}, computes_avx512()):
         if engine == "tensorflow" and missing:
             log.warning("%s TensorFlow answers, with a slower start and more memory.", " ".join(missing))
         try:
-            return _made(engine, path, size, threads)
+            return _made(engine, path, size, threads, ranges)
         except EngineError as error:
             missing.append(str(error))
     raise EngineError(" ".join(missing))
 
 
-def _made(engine: str, path: Path, size: int, threads: int) -> Callable:
+def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str, Mapping]) -> Callable:
     """See `load`. What an engine needs is imported here, so that nobody waits for another's."""
     try:
         if engine == "tensorflow":
@@ -99,10 +102,14 @@ def _made(engine: str, path: Path, size: int, threads: int) -> Callable:
         else:
             from model.engines import openvino_engine
 
-            bfloat16 = engine == "openvino-bf16"
+            bfloat16, int8 = engine == "openvino-bf16", engine == "openvino-int8"
             if bfloat16 and not openvino_engine.computes_bfloat16():
                 raise EngineError(f"The engine {engine}: expected a processor that computes bfloat16. Received: another.")
-            infer = openvino_engine.load(path, size, threads, bfloat16)
+            if int8 and not computes_int8():
+                raise EngineError(f"The engine {engine}: expected a processor with VNNI, for 8 bits. Received: another.")
+            if int8 and not ranges:
+                raise EngineError(f"The engine {engine}: expected int8_ranges in model.json. Received: none.")
+            infer = openvino_engine.load(path, size, threads, bfloat16, ranges if int8 else None)
     except ImportError as error:
         raise EngineError(f"The engine {engine}: expected {PACKAGES[engine]}. Received: {error}.") from None
     log.info("The network is run by %s.", engine)

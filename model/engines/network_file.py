@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -31,6 +31,7 @@ class Layer:
         config: its arguments.
         sources: the names of the layers it takes its inputs from, in order; none for an input.
         weights: by the last part of their names, such as `kernel`; each is read when it is taken.
+        ranges: of each channel that it takes in, float32 (c,), where it is to compute in 8 bits; see `eight_bits`.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Layer:
     config: dict
     sources: tuple[str, ...]
     weights: Mapping[str, h5py.Dataset]
+    ranges: np.ndarray | None = None
 
     def weight(self, name: str) -> np.ndarray:
         """One of its weights, of the type that the file holds."""
@@ -50,6 +52,12 @@ class Network:
 
     layers: tuple[Layer, ...]
     outputs: dict[str, str]
+
+    def with_ranges(self, ranges: Mapping[str, np.ndarray]) -> "Network":
+        """The same with `ranges` for each layer named. Raises ValueError when there is no such layer."""
+        if unknown := set(ranges) - {layer.name for layer in self.layers}:
+            raise ValueError(f"Expected ranges of the network's layers. Received: {', '.join(sorted(unknown))}")
+        return replace(self, layers=tuple(replace(layer, ranges=ranges.get(layer.name)) for layer in self.layers))
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """Inference by OpenVINO: the graph is built from model.h5 and compiled in memory, in less time than TensorFlow is imported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Lock
 
 import h5py
 import numpy as np
 
+from model.engines.eight_bits import ranges_of
 from model.engines.network_file import check_shapes, read_network, reading
 from model.engines.openvino_graph import build
 from model.engines.processor import at_once, cores
@@ -21,23 +23,27 @@ def computes_bfloat16() -> bool:
     return "BF16" in openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
-def load(path: Path, size: int, threads: int = 0, bfloat16: bool = False) -> Callable:
-    """See `engines.load`. Weights and sums are float32, or products are of bfloat16, whose sums are float32 still.
+def load(
+    path: Path, size: int, threads: int = 0, bfloat16: bool = False, ranges: Mapping[str, Mapping] | None = None
+) -> Callable:
+    """See `engines.load`. Weights and sums are float32; products are of bfloat16, if told so, and their sums float32 still.
+
+    With `ranges`, as model.json has them, the layers named compute in 8 bits; see `eight_bits`.
 
     With `threads`, as many inferences run at the same time as there are cores for. Without, the first takes all cores, and
-    in bfloat16 two more may run beside it on half of them each: threads that wait for one another leave a core idle as soon
-    as something else wants it, and those that work alone do not. That takes the weights a second time, once it is needed,
-    which in float32 would be too much memory (docs/performance.md).
+    in bfloat16 and in 8 bits two more may run beside it on half of them each: threads that wait for one another leave a core
+    idle as soon as something else wants it, and those that work alone do not. That takes the weights a second time, once it
+    is needed, which in float32 would be too much memory (docs/performance.md).
     """
     with reading(path), h5py.File(path, "r") as file:
-        network = read_network(file)
+        network = read_network(file).with_ranges({name: ranges_of(**of_layer) for name, of_layer in (ranges or {}).items()})
         graph = build(network)
     outputs = dict(zip(network.outputs, map(_shape, graph.outputs), strict=True))
     check_shapes(path, size, _shape(graph.inputs[0]), outputs.get("", outputs))
     precision = "bf16" if bfloat16 else "f32"
     pools = [_requests(graph, precision, threads, at_once(threads))]
-    if bfloat16 and not threads and cores() > 1:
-        pools.append(_requests(graph, precision, cores() // 2, 2))
+    if (bfloat16 or ranges) and not threads and cores() > 1:
+        pools.append(Later(lambda: _requests(graph, precision, cores() // 2, 2)))
 
     def answer(image: np.ndarray) -> dict[str, np.ndarray]:
         pool, request = _free(pools)
@@ -71,7 +77,24 @@ def _requests(graph: openvino.Model, precision: str, threads: int, streams: int)
     return free
 
 
-def _free(pools: list[SimpleQueue]) -> tuple[SimpleQueue, openvino.InferRequest]:
+class Later:
+    """A pool that is made when it is first asked: no start waits for it."""
+
+    def __init__(self, make: Callable[[], SimpleQueue]):
+        self._make, self._making = make, Lock()
+        self._pool: SimpleQueue | None = None
+
+    def get(self) -> openvino.InferRequest:
+        with self._making:
+            if self._pool is None:
+                self._pool, self._make = self._make(), None  # what it was made of is let go
+        return self._pool.get()
+
+    def put(self, request: openvino.InferRequest) -> None:
+        self._pool.put(request)
+
+
+def _free(pools: list) -> tuple[SimpleQueue | Later, openvino.InferRequest]:
     """The first pool that has a request to give, else the last one as soon as it has; and the request."""
     for pool in pools[:-1]:
         with suppress(Empty):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from model.engines.eight_bits import rounded_input, rounded_kernel
 from model.engines.network_file import Layer, Network, only_input, translation
 from model.engines.quiet_openvino import openvino, opset1
 from model.engines.quiet_openvino import opset13 as ops
@@ -21,7 +22,9 @@ ACTIVATIONS = {"linear": lambda x: x, "relu": ops.relu, "sigmoid": ops.sigmoid}
 
 
 def build(network: Network) -> openvino.Model:
-    """The graph, with float32 weights and any number of slices at a time; its outputs are in the network's order.
+    """The graph, for any number of slices at a time; its outputs are in the network's order.
+
+    Weights are float32, but for those of convolutions with `ranges`, which compute in 8 bits.
 
     Raises:
         ValueError: the network has not one input, or a layer of a kind, or with an argument, that is not translated here.
@@ -70,20 +73,30 @@ def _finish(layer: Layer, x: Node) -> Node:
 
 
 def _convolution(layer: Layer, x: Node) -> Node:
-    kernel = _constant(layer.weight("kernel").transpose(3, 2, 0, 1))
     config = layer.config
-    padding = PADDING[config["padding"]]
-    x = ops.convolution(x, kernel, config["strides"], [0, 0], [0, 0], config["dilation_rate"], padding)
+    x, kernel = _operands(layer, x, layer.weight("kernel"))
+    x = ops.convolution(x, kernel, config["strides"], [0, 0], [0, 0], config["dilation_rate"], PADDING[config["padding"]])
     return _finish(layer, x)
+
+
+def _operands(layer: Layer, x: Node, kernel: np.ndarray) -> tuple[Node, Node]:
+    """What a convolution takes: the values, and the kernel, which Keras keeps as (height, width, in, out)."""
+    if layer.ranges is None:
+        return x, _constant(kernel.transpose(3, 2, 0, 1))
+    if kernel.shape[2] != len(layer.ranges):
+        raise ValueError(f"{layer.name}: expected {kernel.shape[2]} ranges. Received: {len(layer.ranges)}")
+    return rounded_input(x, layer.ranges), rounded_kernel(kernel, layer.ranges)
 
 
 def _dense(layer: Layer, x: Node) -> Node:
     """Over the channels: where there are places, that is a convolution with a kernel of one pixel."""
     kernel = layer.weight("kernel")
     if _rank(x) == 4:
-        x = ops.convolution(x, _constant(kernel.T[..., None, None]), [1, 1], [0, 0], [0, 0], [1, 1])
-    else:
+        x = ops.convolution(*_operands(layer, x, kernel[None, None]), [1, 1], [0, 0], [0, 0], [1, 1])
+    elif layer.ranges is None:
         x = ops.matmul(x, _constant(kernel), False, False)
+    else:
+        raise ValueError(f"{layer.name}: expected places where it is to compute in 8 bits. Received: a vector")
     return _finish(layer, x)
 
 

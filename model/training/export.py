@@ -23,6 +23,7 @@ from model.training.dataset import Item
 from model.training.familiar import evenly, with_variants
 from model.training.imitated_ct import imitations
 from model.training.network import build, with_gate
+from model.training.ranges import RANGE_SLICES, input_ranges
 
 GATE_SLICES = 2000  # of training; their copies come on top
 CT_RIDGE = 0.01  # what tells CT from MRI: inverse of the penalty on its weights
@@ -83,6 +84,7 @@ def export(
             validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask
         ),
         "gate": gate_facts(distance, odds),
+        "int8_ranges": input_ranges(served, arrays["train"].images[evenly(split["train"], RANGE_SLICES)]),
         "training": facts | {"slices": counts(split)},
         "figures": {},
     }

@@ -20,14 +20,15 @@ as its script asks it; where no script runs, the whole page is made by the serve
 ZIP. Memory is the most there was with 1, 2 and 8 clients, and, after the bar, with the batch."""
 
 TRIED = """The threads of one inference wait for one another, so where many clients want the cores it is better to leave them
-some. In bfloat16 the network is therefore compiled twice: who comes first gets all cores, and who comes meanwhile half of
-them. The second one arranges the weights once more, when it is first asked. In float32 that would take more memory than the
-target leaves, and ncnn, too, arranges them for as many threads as it is told when it loads them.
+some. In bfloat16 and in 8 bits the network is therefore compiled twice: who comes first gets all cores, and who comes
+meanwhile half of them. The second one is compiled when it is first asked, and arranges the weights once more. In float32
+that would take more memory than the target leaves, and ncnn, too, arranges them for as many threads as it is told when it
+loads them.
 
-What is missed of these targets waits for a smaller network: fewer bits, where they give the same answers, a smaller input, or
-fewer channels. Tried, and left, because each gained little and took memory or time at the start, or gained nothing: several
-slices in one inference, one more thread that prepares slices in `scripts/predict.py`, weights of half precision in the graph,
-imports beside the compilation, Winograd's convolutions of larger tiles, and of the smallest places."""
+The fewer bits the network takes, the less of a page's time is inference. Tried, and left, because each gained little and
+took memory or time at the start, or gained nothing: several slices in one inference, one more thread that prepares slices in
+`scripts/predict.py`, weights of half precision in the graph, imports beside the compilation, Winograd's convolutions of larger
+tiles, and of the smallest places."""
 
 
 def markdown(report: dict) -> str:

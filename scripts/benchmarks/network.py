@@ -1,5 +1,6 @@
 """The network itself: how many operations it takes, how fast they are done, and how fast this machine could do them."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,39 +9,51 @@ import h5py
 import numpy as np
 
 from model.engines import load
+from model.engines.eight_bits import ranges_of, whole_steps
 from model.engines.network_file import read_network
 from model.engines.openvino_engine import DEVICE, computes_bfloat16
 from model.engines.openvino_graph import build
-from model.engines.processor import cores
+from model.engines.processor import computes_int8, cores
 from model.engines.quiet_openvino import openvino
 from model.engines.quiet_openvino import opset13 as ops
 
-PRECISIONS = {"ncnn": "f32", "openvino": "f32", "openvino-bf16": "bf16"}
+PRECISIONS = {"ncnn": "f32", "openvino": "f32", "openvino-bf16": "bf16", "openvino-int8": "int8"}
 SIDES = (1024, 2048, 3072)  # of the products that the peak is looked for with
 
 
 def engines() -> dict[str, str]:
-    """Each engine's precision, as OpenVINO calls it, of those that this processor has instructions for."""
-    return {engine: hint for engine, hint in PRECISIONS.items() if hint == "f32" or computes_bfloat16()}
+    """Each engine's precision, of those that this processor has instructions for."""
+    there = {"f32": True, "bf16": computes_bfloat16(), "int8": computes_int8()}
+    return {engine: precision for engine, precision in PRECISIONS.items() if there[precision]}
 
 
-def peak_gflops(hint: str, seconds: float = 2.0) -> float:
+def peak_gflops(precision: str, seconds: float = 2.0) -> float:
     """The most operations per second (10**9) that a product of two square matrices reaches here, on all cores."""
     best = 0.0
     for side in SIDES:
-        left = ops.parameter([side, side], np.float32)
-        right = ops.constant(np.random.default_rng(0).random((side, side), np.float32))
-        graph = openvino.Model([ops.matmul(left, right, False, False)], [left])
-        request = openvino.Core().compile_model(graph, DEVICE, options(hint)).create_infer_request()
+        left, right = ops.parameter([side, side], np.float32), np.random.default_rng(0).random((side, side), np.float32)
+        product = ops.matmul(*_operands(left, right, precision == "int8"), False, False)
+        graph = openvino.Model([product], [left])
+        request = openvino.Core().compile_model(graph, DEVICE, options(precision)).create_infer_request()
         request.infer([np.ones((side, side), np.float32)])
         best = max(best, 2e-9 * side**3 / fastest(request.infer, seconds / len(SIDES)))
-    if hint == "f32":  # another library may know a faster way
+    if precision == "f32":  # another library may know a faster way
         a = np.ones((2048, 2048), np.float32)
         best = max(best, 2e-9 * 2048**3 / fastest(lambda: a @ a, seconds / len(SIDES)))
     return best
 
 
-def options(hint: str) -> dict:
+def _operands(left, right: np.ndarray, eight_bits: bool) -> tuple:
+    if not eight_bits:
+        return left, ops.constant(right)
+    steps, size = whole_steps(right[None, None])
+    return ops.fake_quantize(left, *map(ops.constant, np.float32([0, 1, 0, 1])), 256), ops.multiply(
+        ops.convert(ops.constant(steps[0, 0]), "f32"), ops.constant(size[None])
+    )
+
+
+def options(precision: str) -> dict:
+    hint = "bf16" if precision == "bf16" else "f32"  # 8 bits are in the graph; what is left is float32
     return {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": True}
 
 
@@ -54,10 +67,11 @@ def fastest(task, seconds: float) -> float:
     return min(times)
 
 
-def graph_of(path: Path, side: int) -> "openvino.Model":
-    """The network in a model.h5, for one slice."""
+def graph_of(path: Path, side: int, ranges: dict[str, dict] | None = None) -> "openvino.Model":
+    """The network in a model.h5, for one slice; in 8 bits within the ranges, as model.json has them."""
     with h5py.File(path, "r") as file:
-        graph = build(read_network(file))
+        ranges = {name: ranges_of(**of_layer) for name, of_layer in (ranges or {}).items()}
+        graph = build(read_network(file).with_ranges(ranges))
     graph.reshape([1, side, side, 3])
     return graph
 
@@ -73,9 +87,9 @@ def convolution_gflop(graph) -> float:
     return float(total) * 1e-9
 
 
-def speed(graph, hint: str, runs: int) -> dict[str, float]:
+def speed(graph, precision: str, runs: int) -> dict[str, float]:
     """Median milliseconds of one slice, and of its convolutions alone, as OpenVINO's own counters have them."""
-    request = openvino.Core().compile_model(graph, DEVICE, options(hint)).create_infer_request()
+    request = openvino.Core().compile_model(graph, DEVICE, options(precision)).create_infer_request()
     image = np.random.default_rng(0).random(list(graph.inputs[0].shape), np.float32)
     whole, convolutions = [], []
     for _ in range(runs + 3):
@@ -102,7 +116,7 @@ def speed_by_ncnn(path: Path, side: int, runs: int) -> dict[str, float]:
 
 def per_second(path: Path, side: int, engine: str, runs: int) -> float:
     """Slices that the network answers a second when every core works on one of its own."""
-    infer, image = load(path, side, engine, threads=1), np.random.default_rng(0).random((1, side, side, 3), np.float32)
+    infer, image = load(path, side, engine, 1, facts(path)), np.random.default_rng(0).random((1, side, side, 3), np.float32)
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(infer, [image] * 2 * cores()))
         start = time.perf_counter()
@@ -110,17 +124,25 @@ def per_second(path: Path, side: int, engine: str, runs: int) -> float:
     return runs * cores() / (time.perf_counter() - start)
 
 
+def facts(path: Path) -> dict:
+    """The content of the model.json beside a model.h5."""
+    return json.loads(path.with_name("model.json").read_text(encoding="utf-8"))
+
+
 def measure(path: Path, side: int, runs: int = 40) -> dict:
     """For each engine: the machine's peak, the network's speed and what share of the peak its convolutions reach.
 
     Operations are those of the convolutions as they are defined. Winograd's, by ncnn, takes fewer, and may pass the peak.
     """
-    graph = graph_of(path, side)
-    gflop = convolution_gflop(graph)
+    gflop = convolution_gflop(graph_of(path, side))
     report = {}
-    for engine, hint in engines().items():
-        times = speed_by_ncnn(path, side, runs) if engine == "ncnn" else speed(graph, hint, runs)
-        peak = peak_gflops(hint)
+    for engine, precision in engines().items():
+        if engine == "ncnn":
+            times = speed_by_ncnn(path, side, runs)
+        else:
+            graph = graph_of(path, side, facts(path)["int8_ranges"] if precision == "int8" else None)
+            times = speed(graph, precision, runs)
+        peak = peak_gflops(precision)
         reached = gflop / times["convolutions_ms"] * 1000
         report[engine] = {
             "ms": round(times["ms"], 2),
