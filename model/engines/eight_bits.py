@@ -43,23 +43,33 @@ def rounded_input(x: openvino.Node, ranges: np.ndarray) -> openvino.Node:
 
 
 def rounded_kernel(kernel: np.ndarray, ranges: np.ndarray) -> openvino.Node:
-    """A kernel in Keras' order, (height, width, in, out), for inputs that `rounded_input` divided; in OpenVINO's, rounded."""
-    steps, size = whole_steps(kernel * ranges[:, None])
-    integers = ops.convert(ops.constant(np.ascontiguousarray(steps.transpose(3, 2, 0, 1))), "f32")
-    return ops.multiply(integers, ops.constant(size.reshape(-1, 1, 1, 1)))
+    """A kernel, rounded, for inputs that `rounded_input` divided; see `whole_steps`."""
+    steps, size = whole_steps(kernel, ranges)
+    return ops.multiply(ops.convert(ops.constant(steps), "f32"), ops.constant(size.reshape(-1, 1, 1, 1)))
 
 
-def whole_steps(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whole steps, int8 of the kernel's shape in [-127, 127], and the size of each output channel's, float32 (out,).
+def whole_steps(kernel: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A kernel times the ranges of its inputs, in whole steps.
 
     What is lost at one place of the kernel is made up for at the next: neighboring pixels are much alike, so what an input
     channel adds up to hardly changes. On validation slices that halves what rounding the kernels does to the log-odds.
+
+    Args:
+        kernel: in Keras' order, (height, width, in, out).
+        ranges: float32 (in,).
+
+    Returns:
+        The steps, int8 in [-127, 127], in OpenVINO's order, (out, in, height, width); and the size of each output channel's,
+        float32 (out,).
     """
-    size = np.maximum(kernel.max(axis=(0, 1, 2)), -kernel.min(axis=(0, 1, 2))) / np.float32(STEPS_EITHER_SIDE)
+    kernel = kernel.astype(np.float32)
+    largest = np.maximum(kernel.max(axis=(0, 1)), -kernel.min(axis=(0, 1))) * ranges[:, None]
+    size = largest.max(axis=0) / np.float32(STEPS_EITHER_SIDE)
     size[size == 0] = 1.0  # a channel of zeros
-    steps, lost = np.empty(kernel.shape, np.int8), np.zeros(kernel.shape[2:], np.float32)
-    for place in np.ndindex(kernel.shape[:2]):
-        wanted = kernel[place] / size + lost
+    in_steps = ranges[:, None] / size
+    steps, lost = np.empty(kernel.T.shape[:2] + kernel.shape[:2], np.int8), np.float32(0.0)
+    for y, x in np.ndindex(kernel.shape[:2]):
+        wanted = kernel[y, x] * in_steps + lost
         rounded = np.rint(wanted).clip(-STEPS_EITHER_SIDE, STEPS_EITHER_SIDE)
-        steps[place], lost = rounded, wanted - rounded
+        steps[:, :, y, x], lost = rounded.astype(np.int8).T, wanted - rounded
     return steps, size

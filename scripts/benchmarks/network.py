@@ -46,9 +46,9 @@ def peak_gflops(precision: str, seconds: float = 2.0) -> float:
 def _operands(left, right: np.ndarray, eight_bits: bool) -> tuple:
     if not eight_bits:
         return left, ops.constant(right)
-    steps, size = whole_steps(right[None, None])
+    steps, size = whole_steps(right[None, None], np.ones(len(right), np.float32))
     return ops.fake_quantize(left, *map(ops.constant, np.float32([0, 1, 0, 1])), 256), ops.multiply(
-        ops.convert(ops.constant(steps[0, 0]), "f32"), ops.constant(size[None])
+        ops.convert(ops.constant(np.ascontiguousarray(steps[..., 0, 0].T)), "f32"), ops.constant(size[None])
     )
 
 
