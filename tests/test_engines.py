@@ -42,7 +42,7 @@ print(answer.status, answer.label)
 ALL = {"ncnn": True, "openvino": True, "openvino-bf16": True, "openvino-int8": True}
 AVX2, AVX512, BFLOAT16 = (False, False, False), (True, False, False), (True, True, False)  # AVX-512? bfloat16? VNNI?
 VNNI, AVX2_VNNI = (True, True, True), (False, False, True)
-RANGES = {"block1_conv2": 5.0}
+RANGES = {"block1_conv2": {"most": 5.0, "channels": "ff" * 64}}
 NAMES = "auto, ncnn, openvino, openvino-bf16, openvino-int8, tensorflow"
 
 

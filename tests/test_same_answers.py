@@ -17,7 +17,7 @@ import pytest
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import keras_engine, ncnn_engine, openvino_engine, openvino_graph, processor
-from model.engines.eight_bits import whole_steps
+from model.engines.eight_bits import ranges_of, told, whole_steps
 from model.engines.network_file import OUTPUTS, Layer, ModelFileError, read_network
 from model.engines.quiet_openvino import openvino
 from model.engines.quiet_openvino import opset13 as ops
@@ -100,60 +100,87 @@ def test_bfloat16_is_really_used(answers):
 
 @needs_vnni
 def test_8_bits_stay_near(answers):
-    """Probabilities within some hundredths, outlines all but the same. What that is worth, scripts/sameness.py tells."""
+    """Probabilities within some hundredths, and outlines that overlap. What that is worth, scripts/sameness.py tells.
+
+    Where a border is soft the level comes to lie a pixel further in or out all around, so outlines are compared by Dice.
+    """
     for ours, theirs in zip(answers("openvino-int8"), answers("tensorflow"), strict=True):
-        assert (ours.status, ours.label) == (theirs.status, theirs.label)
-        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.05)
-        differing = (ours.mask != theirs.mask).sum()
-        assert differing <= (SPECK * theirs.mask.size if theirs.mask.mean() < SPECK else 8 + 0.03 * theirs.mask.sum())
+        assert (ours.status, ours.label, ours.uncertain) == (theirs.status, theirs.label, theirs.uncertain)
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=0.03)
+        assert ours.in_distribution == pytest.approx(theirs.in_distribution, abs=0.02)
+        both = (ours.mask & theirs.mask).sum()
+        assert theirs.mask.any() == ours.mask.any()
+        assert not theirs.mask.any() or 2 * both / (ours.mask.sum() + theirs.mask.sum()) > 0.95
 
 
 @needs_vnni
-def test_convolutions_with_a_range_compute_with_integers_and_no_others():
+def test_convolutions_with_ranges_compute_with_integers_and_no_others():
     """As the compiled graph says of itself."""
+    ranges = {name: ranges_of(**of_layer) for name, of_layer in INFO["int8_ranges"].items()}
     with h5py.File(DEFAULT_MODEL, "r") as file:
-        graph = openvino_graph.build(read_network(file).in_eight_bits(INFO["int8_ranges"]))
+        graph = openvino_graph.build(read_network(file).with_ranges(ranges))
     facts = [node.get_rt_info() for node in openvino.compile_model(graph, "CPU").get_runtime_model().get_ops()]
     convolutions = [f["runtimePrecision"].astype(str) for f in facts if f["layerType"].astype(str) == "Convolution"]
-    kernels = [layer for layer in INFO["int8_ranges"] if not layer.endswith("_pool")]
-    assert Counter(convolutions) == {"u8": len(kernels), "f32": 4}  # the first one, the mask, the votes and their attention
+    assert Counter(convolutions) == {"u8": 20, "f32": 4}  # the first one, the mask, the votes and their attention
 
 
 @needs_vnni
 def test_a_convolution_in_8_bits_rounds_to_whole_steps():
-    """Values to 255ths of the range, what is beyond to the range; each channel's kernel to 127ths of its largest number."""
-    kernel = np.array([[1.0, 0.02], [-0.6, -0.005]], np.float16)[None, None]  # (1, 1, in, out)
+    """Values to 255ths of their channel's range, what is beyond to the range; an output's kernel to 127ths of its largest."""
+    kernel = np.array([[1.0, 0.02], [-0.3, -0.0025]], np.float16)[None, None]  # (1, 1, in, out)
     config = {"strides": [1, 1], "dilation_rate": [1, 1], "padding": "same", "use_bias": False, "activation": "linear"}
-    layer = Layer("Conv2D", "one", config, (), {"kernel": kernel}, input_range=2.0)
+    layer = Layer("Conv2D", "one", config, (), {"kernel": kernel}, np.array([1.0, 2.0], np.float32))
     given = ops.parameter([1, 2, 1, 3], np.float32)
     graph = openvino.Model([ops.result(openvino_graph._convolution(layer, given))], [given])
-    values = np.array([[0.0, 0.31, 1.0], [0.9, 5.0, 0.004]], np.float32)
-    [answer] = openvino.compile_model(graph, "CPU")([values[None, :, None]]).values()
-    rounded = np.array([[0, 40, 128], [115, 255, 1]]) * 2 / 255  # 0.31 is 39.5 steps, 0.004 half a step
-    steps = np.array([[127, -76], [127, -32]]) * np.array([[1.0], [0.02]]) / 127
-    assert answer[0, :, 0] == pytest.approx(steps @ rounded, abs=1e-5)
+    values = np.array([[0.0, 0.311, 1.0], [0.9, 5.0, 0.004]], np.float32)
+    [answer] = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([values[None, :, None]]).values()
+    rounded = np.array([[0, 79, 255], [115, 255, 1]]) / 255  # of the range: 0.9 of 2 is 114.75 steps, 0.004 half a step
+    steps = np.array([[127, -76], [127, -32]]) * np.array([[1.0], [0.02]]) / 127  # -0.3 times 2 is -76.2 steps
+    assert answer[0, :, 0] == pytest.approx(steps @ rounded, abs=1e-4)
 
 
-def test_kernels_are_rounded_by_output_channel():
-    kernel = np.zeros((3, 3, 2, 3), np.float16)
-    kernel[0, 0, 0], kernel[2, 1, 1] = (2.0, -0.5, 0.0), (-1.0, 0.1, 0.0)
-    steps, size = whole_steps(kernel)
-    assert steps.dtype == np.int8 and size.dtype == np.float32
-    assert size == pytest.approx([2 / 127, 0.5 / 127, 1.0])
-    assert steps[0, 0, 0].tolist() == [127, -127, 0] and steps[2, 1, 1].tolist() == [-64, 25, 0]
-    assert np.count_nonzero(steps) == 4
-    assert kernel[0, 0, 0, 0] == 2.0  # what was given is as before
+def test_kernels_are_rounded_by_output_channel_and_make_up_for_what_is_lost():
+    kernel = np.zeros((1, 3, 2, 3), np.float16)  # (height, width, in, out)
+    kernel[0, :, 0, 0] = 2.0, 0.5, -0.5
+    kernel[0, :, 1, 0] = 0.25, 0.25, 0.25
+    kernel[0, :, 1, 1] = 1.0, -1.0, 1.0
+    steps, size = whole_steps(kernel, np.array([1.0, 4.0], np.float32))
+    assert (steps.dtype, steps.shape, size.dtype) == (np.int8, (3, 2, 1, 3), np.float32)
+    assert size == pytest.approx([2 / 127, 4 / 127, 1.0])
+    assert steps[0, 0, 0].tolist() == [127, 32, -32]  # 31.75 is rounded up, so that 32.0 is left to be taken off
+    assert steps[0, 1, 0].tolist() == [64, 63, 64]  # 63.5 each: the sum is 190.5 steps
+    assert steps[1, 1, 0].tolist() == [127, -127, 127]
+    assert not steps[2].any() and not steps[1, 0].any()
 
 
-@pytest.mark.parametrize("ranges", [{"block9_conv1": 1.0}, {"block1_conv2": 0.0}, {"block1_conv2": float("nan")}])
-def test_ranges_of_something_else_are_the_files_fault(network_file, ranges):
-    with pytest.raises(ModelFileError, match="Expected positive ranges of the network's layers"):
+def test_nothing_that_is_made_up_for_runs_over():
+    kernel = np.full((1, 2, 1, 1), 1.0, np.float32)
+    kernel[0, 0] = 0.996  # 126.49 steps, and the half that is lost would make 127.49 of the next
+    assert whole_steps(kernel, np.ones(1, np.float32))[0].ravel().tolist() == [126, 127]
+
+
+def test_ranges_are_told_in_two_digits_a_channel():
+    """Between what a channel takes and what the layer does: a quarter of the most has half the range."""
+    most = np.array([8.0, 2.0, 0.0, 0.001])
+    assert told(most) == {"most": 8.0, "channels": "ff400101"}
+    assert ranges_of(8.0, "ff400101") == pytest.approx([8.0, 8 * (64 / 255) ** 0.5, 8 / 255**0.5, 8 / 255**0.5])
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ({"block9_conv1": {"most": 1.0, "channels": "ff"}}, "Expected ranges of the network's layers. Received: block9_conv1"),
+        ({"block1_conv2": {"most": 1.0, "channels": "ff"}}, "block1_conv2: expected 64 ranges. Received: 1"),
+        ({"block1_conv2": {"most": 0.0, "channels": "ff" * 64}}, "Expected positive ranges. Received: 0.0 and"),
+        ({"block1_conv2": {"most": float("nan"), "channels": "ff" * 64}}, "Expected positive ranges. Received: nan and"),
+        ({"block1_conv2": {"most": 1.0, "channels": "00" * 64}}, "Expected positive ranges. Received: 1.0 and"),
+        ({"block1_conv2": {"most": 1.0, "channels": "no"}}, "non-hexadecimal number"),
+        ({"gate": {"most": 1.0, "channels": "ff" * 768}}, "gate: expected places where it is to compute in 8 bits"),
+    ],
+)
+def test_ranges_of_something_else_are_told(network_file, ranges, message):
+    with pytest.raises(ModelFileError, match=message):
         openvino_engine.load(network_file, 64, ranges=ranges)
-
-
-def test_a_layer_without_places_does_not_compute_in_8_bits(network_file):
-    with pytest.raises(ModelFileError, match="gate: expected places where it is to compute in 8 bits"):
-        openvino_engine.load(network_file, 64, ranges={"gate": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +287,7 @@ def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images,
     monkeypatch.setattr(openvino_engine, "_requests", requests)
     for module in (openvino_engine, processor):
         monkeypatch.setattr(module, "cores", lambda: 8)
-    ranges = {"block1_conv2": 1.0} if precision == "int8" else None
+    ranges = {"block1_conv2": {"most": 1.0, "channels": "ff" * 64}} if precision == "int8" else None
     infer = openvino_engine.load(network_file, 64, threads, precision == "bf16", ranges)
     hint = "bf16" if precision == "bf16" else "f32"
     assert compiled == [(hint, 2 if threads else 1)]
