@@ -35,6 +35,7 @@ from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
 from model.resume import READERS, NotResumable, Written, written
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
+NOT_READ = 141  # of SIGPIPE: who reads the output, such as head, has seen enough
 MOST_JOBS = 4  # by default; each may hold a decoded file
 BAR = "{l_bar}{bar}| {n:.0f}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"  # tqdm's own, but for a file that is half done
 VOLUME_MASKS = (
@@ -107,6 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
         how = " The same command with --resume goes on." if args.out and args.format in READERS else ""
         print(f"predict.py: interrupted.{how}", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        return NOT_READ
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -240,6 +243,6 @@ def save(data: bytes, path: Path) -> None:
 
 if __name__ == "__main__":
     status = main()
-    if status == INTERRUPTED:
-        os._exit(status)  # else it would wait for the files that are still being read
+    if status in (INTERRUPTED, NOT_READ):
+        os._exit(status)  # else it would wait for the files that are still being read, or complain once more of its output
     sys.exit(status)

@@ -141,6 +141,17 @@ def test_a_missing_model_is_one_clear_line(tmp_path):
     assert len(done.stderr.decode().splitlines()) == 1
 
 
+def test_who_reads_no_further_ends_it_without_a_word():
+    """As in `predict.py ... | head -1`."""
+    command = [sys.executable, str(ROOT / "scripts" / "predict.py"), str(SAMPLES), "--format", "table"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline().startswith(b"file ")
+    process.stdout.close()
+    assert process.wait(120) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
 def test_ctrl_c_ends_it_at_once_with_130(tmp_path):
     """While it waits for standard input, which never comes."""
     out = tmp_path / "records.csv"
