@@ -163,6 +163,7 @@ def test_ranges_are_told_in_two_digits_a_channel():
     """Between what a channel takes and what the layer does: a quarter of the most has half the range."""
     most = np.array([8.0, 2.0, 0.0, 0.001])
     assert told(most) == {"most": 8.0, "channels": "ff400101"}
+    assert told(np.zeros(2)) == {"most": 1.0, "channels": "0101"}
     assert ranges_of(8.0, "ff400101") == pytest.approx([8.0, 8 * (64 / 255) ** 0.5, 8 / 255**0.5, 8 / 255**0.5])
 
 

@@ -19,7 +19,7 @@ STEPS_UP, STEPS_EITHER_SIDE = 255, 127
 
 def told(most: np.ndarray) -> dict[str, float | str]:
     """The most that each channel was seen to take, (c,), as model.json keeps it: two digits (base 16) for a channel."""
-    highest = float(most.max())
+    highest = float(most.max()) or 1.0  # of a layer that takes in nothing
     shares = np.ceil(255 * most / highest).clip(1, 255).astype(np.uint8)
     return {"most": round(highest, 4), "channels": shares.tobytes().hex()}
 
