@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,12 @@ class Classifier:
         """
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
-        _check_weights(path, info)
-        infer = engines.load(path, info["input_size"], engine, threads, info)
+        with ThreadPoolExecutor(1) as beside:  # hashing takes as long as a tenth of the start; nobody is answered before it
+            checked = beside.submit(_check_weights, path, info)
+            try:
+                infer = engines.load(path, info["input_size"], engine, threads, info)
+            finally:
+                checked.result()  # what is wrong with the file itself is told first
         classifier = cls(infer, info)
         classifier._infer(np.zeros((1, classifier._size, classifier._size, 3), np.float32))
         return classifier
