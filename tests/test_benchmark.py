@@ -81,7 +81,7 @@ def test_every_target_of_a_whole_run_is_measured_and_judged():
     assert len(found) == 15
     assert [target.name for target in found if not target.met] == ["… memory's slope per 1,000 requests"]
     measured = {target.name: target.measured for target in found}
-    assert measured["page answer, bfloat16, over the original's way"] == pytest.approx(0.24)
+    assert measured["page answer, bfloat16 or 8 bits, over the original's way"] == pytest.approx(0.24)
     assert measured["peak memory of the server, over the original's way"] == pytest.approx(0.24)
     assert measured["many slices through predict.py, over one after the other"] == pytest.approx(1.6)
     assert measured["a page's time that is not inference, 512 x 512 JPEG"] == pytest.approx(0.25)
@@ -143,7 +143,7 @@ def test_document_is_written_from_any_parts(tmp_path, parts):
     (tmp_path / "performance.json").write_text(json.dumps({k: v for k, v in report().items() if k not in parts}))
     assert benchmark.main(["--render", "--docs", str(tmp_path)]) == 0
     text = (tmp_path / "performance.md").read_text(encoding="utf-8")
-    assert "| page answer, bfloat16, over the original's way | at most 0.4 |" in text
+    assert "| page answer, bfloat16 or 8 bits, over the original's way | at most 0.4 |" in text
     assert ("24 ms" in text and "(0.24)" in text) or "ways" in parts
     pictures = {path.name for path in (tmp_path / "figures").iterdir()}
     assert pictures == (set() if "curves" in parts else {f"performance-{name}.png" for name in document.CURVES})
@@ -221,8 +221,12 @@ def test_what_is_no_answer_is_an_error(path, status):
 
 
 @pytest.mark.alone
-def test_stages_are_all_there_and_everything_is_as_before(classifier):
+def test_stages_are_all_there_and_everything_is_as_before():
+    """Asked of float32, so that what is not inference is held to the same time, however fast the network is by default."""
     from model import gate, preprocessing
+    from model.classifier import Classifier
+
+    classifier = Classifier.load(engine="openvino")
 
     before = (gate.look, preprocessing.window, classifier._infer)
     times = stages.measure(classifier, benchmark.picture(), runs=3)
@@ -242,7 +246,7 @@ def test_stages_are_all_there_and_everything_is_as_before(classifier):
     }
     for name in expected:
         assert times[name] > 0, name
-    assert 0 < stages.overhead(times) < 0.5
+    assert 0 < stages.overhead(times) < 0.4
 
 
 @pytest.mark.alone

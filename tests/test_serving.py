@@ -59,6 +59,9 @@ def test_host_that_does_not_exist_is_told():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
+WAITING_KB = 35_000  # 12 % of what a server in float32 takes; what waits takes as much whatever the network takes
+
+
 def test_many_who_ask_at_once_take_little_more_memory_than_one():
     """One is at work; the others wait. Two at work take what two slices take, and the benchmark holds the whole to its bar."""
     sample = sorted((ROOT / "tests" / "samples").glob("*.jpg"))[0].read_bytes()
@@ -78,7 +81,7 @@ def test_many_who_ask_at_once_take_little_more_memory_than_one():
         before = peak()
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(ask, range(16))) == {200}
-        assert peak() < 1.12 * before
+        assert peak() < before + WAITING_KB
 
 
 ARRAYS = """
