@@ -58,10 +58,10 @@ def test_host_that_does_not_exist_is_told():
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
 WAITING_KB = 35_000  # 12 % of what a server in float32 takes; what waits takes as much whatever the network takes
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
 def test_many_who_ask_at_once_take_little_more_memory_than_one():
     """One is at work; the others wait. Two at work take what two slices take, and the benchmark holds the whole to its bar."""
     sample = sorted((ROOT / "tests" / "samples").glob("*.jpg"))[0].read_bytes()
