@@ -66,7 +66,7 @@ class Classifier:
         """
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
-        with ThreadPoolExecutor(1) as beside:  # hashing takes as long as a tenth of the start; nobody is answered before it
+        with ThreadPoolExecutor(1) as beside:  # the start is shorter so, and nobody is answered before
             checked = beside.submit(_check_weights, path, info)
             try:
                 infer = engines.load(path, info["input_size"], engine, threads, info)

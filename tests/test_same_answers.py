@@ -17,7 +17,7 @@ import pytest
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import keras_engine, ncnn_engine, openvino_engine, openvino_graph, processor
-from model.engines.eight_bits import ranges_of, told, whole_steps
+from model.engines.eight_bits import ranges_of, read_ranges, told, whole_steps
 from model.engines.network_file import OUTPUTS, Layer, ModelFileError, read_network
 from model.engines.quiet_openvino import openvino
 from model.engines.quiet_openvino import opset13 as ops
@@ -116,7 +116,7 @@ def test_8_bits_stay_near(answers):
 @needs_vnni
 def test_convolutions_with_ranges_compute_with_integers_and_no_others():
     """As the compiled graph says of itself."""
-    ranges = {name: ranges_of(**of_layer) for name, of_layer in INFO["int8_ranges"].items()}
+    ranges = read_ranges(INFO["int8_ranges"])
     with h5py.File(DEFAULT_MODEL, "r") as file:
         graph = openvino_graph.build(read_network(file).with_ranges(ranges))
     facts = [node.get_rt_info() for node in openvino.compile_model(graph, "CPU").get_runtime_model().get_ops()]

@@ -13,6 +13,7 @@ from model.engines.network_file import check_labels
 from model.engines.processor import computes_avx512, computes_int8
 
 TRUSTED = {"openvino"}  # unmeasured: the same arithmetic as Keras', in another order
+REDUCED = ("openvino-bf16", "openvino-int8")  # fewer bits than float32: what their answers are worth has to be compared
 PACKAGES = {  # by the engine that needs them
     "ncnn": "the package ncnn",
     "openvino": "the package openvino",

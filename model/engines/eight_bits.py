@@ -9,16 +9,14 @@ channel was seen to take and of the most that any did. So neither the values nor
 arXiv:2211.10438).
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 
 import numpy as np
 
-from model.engines.processor import cores
 from model.engines.quiet_openvino import openvino
 from model.engines.quiet_openvino import opset13 as ops
 
 STEPS_UP, STEPS_EITHER_SIDE = 255, 127
-AT_ONCE = 64  # output channels that a core rounds at a time, so that its cache holds them
 
 
 def told(most: np.ndarray) -> dict[str, float | str]:
@@ -26,6 +24,11 @@ def told(most: np.ndarray) -> dict[str, float | str]:
     highest = float(most.max()) or 1.0  # of a layer that takes in nothing
     shares = np.ceil(255 * most / highest).clip(1, 255).astype(np.uint8)
     return {"most": round(highest, 4), "channels": shares.tobytes().hex()}
+
+
+def read_ranges(told_of: Mapping[str, Mapping]) -> dict[str, np.ndarray]:
+    """The ranges of each layer in model.json's `int8_ranges`, by its name; see `ranges_of`."""
+    return {name: ranges_of(**of_layer) for name, of_layer in told_of.items()}
 
 
 def ranges_of(most: float, channels: str) -> np.ndarray:
@@ -56,7 +59,7 @@ def whole_steps(kernel: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray, np.
     """A kernel times the ranges of its inputs, in whole steps.
 
     What is lost at one place of the kernel is made up for at the next: neighboring pixels are much alike, so what an input
-    channel adds up to hardly changes. On validation slices that halves what rounding the kernels does to the log-odds.
+    channel adds up to hardly changes.
 
     Args:
         kernel: in Keras' order, (height, width, in, out).
@@ -66,20 +69,7 @@ def whole_steps(kernel: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray, np.
         The steps, int8 in [-127, 127], in OpenVINO's order, (out, in, height, width); and the size of each output channel's,
         float32 (out,).
     """
-    _, _, inputs, outputs = kernel.shape
-    steps, size = np.empty((outputs, inputs, *kernel.shape[:2]), np.int8), np.empty(outputs, np.float32)
-
-    def fill(start: int) -> None:
-        part = slice(start, start + AT_ONCE)
-        steps[part], size[part] = _whole_steps(kernel[..., part].astype(np.float32), ranges)
-
-    with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(fill, range(0, outputs, AT_ONCE)))
-    return steps, size
-
-
-def _whole_steps(kernel: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """See `whole_steps`. The kernel, float32, is written over."""
+    kernel = kernel.astype(np.float32)
     largest = np.maximum(kernel.max(axis=(0, 1)), -kernel.min(axis=(0, 1))) * ranges[:, None]
     size = largest.max(axis=0) / np.float32(STEPS_EITHER_SIDE)
     size[size == 0] = 1.0  # a channel of zeros

@@ -9,7 +9,7 @@ from threading import Lock
 import h5py
 import numpy as np
 
-from model.engines.eight_bits import ranges_of
+from model.engines.eight_bits import read_ranges
 from model.engines.network_file import check_shapes, read_network, reading
 from model.engines.openvino_graph import build
 from model.engines.processor import at_once, cores
@@ -36,7 +36,7 @@ def load(
     is needed, which in float32 would be too much memory (docs/performance.md).
     """
     with reading(path), h5py.File(path, "r") as file:
-        network = read_network(file).with_ranges({name: ranges_of(**of_layer) for name, of_layer in (ranges or {}).items()})
+        network = read_network(file).with_ranges(read_ranges(ranges or {}))
         graph = build(network)
     outputs = dict(zip(network.outputs, map(_shape, graph.outputs), strict=True))
     check_shapes(path, size, _shape(graph.inputs[0]), outputs.get("", outputs))

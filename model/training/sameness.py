@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.classifier import Classifier
+from model.engines import REDUCED
 from model.labels import LABELS, NOTUMOR
 from model.training.asking import Answers, Case, ask
 
@@ -16,7 +17,6 @@ REFERENCE = "tensorflow"
 MAX_DIFFERENCE = 0.01  # of a probability
 MAX_LOSS = 0.001  # of accuracy, sensitivity and Dice, either way: 0.1 point
 MEASURES = ("accuracy", "tumor_sensitivity", "dice")
-REDUCED = ("openvino-bf16", "openvino-int8")
 
 
 @dataclass

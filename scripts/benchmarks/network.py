@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from model.engines import load
-from model.engines.eight_bits import ranges_of, whole_steps
+from model.engines.eight_bits import read_ranges, whole_steps
 from model.engines.network_file import read_network
 from model.engines.openvino_engine import DEVICE, computes_bfloat16
 from model.engines.openvino_graph import build
@@ -70,8 +70,7 @@ def fastest(task, seconds: float) -> float:
 def graph_of(path: Path, side: int, ranges: dict[str, dict] | None = None) -> "openvino.Model":
     """The network in a model.h5, for one slice; in 8 bits within the ranges, as model.json has them."""
     with h5py.File(path, "r") as file:
-        ranges = {name: ranges_of(**of_layer) for name, of_layer in (ranges or {}).items()}
-        graph = build(read_network(file).with_ranges(ranges))
+        graph = build(read_network(file).with_ranges(read_ranges(ranges or {})))
     graph.reshape([1, side, side, 3])
     return graph
 

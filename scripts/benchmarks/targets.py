@@ -4,7 +4,7 @@ import itertools
 import math
 from typing import NamedTuple
 
-REDUCED = ("openvino-bf16", "openvino-int8")  # engines with fewer bits than float32
+from model.engines import REDUCED
 
 
 class Target(NamedTuple):
