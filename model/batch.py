@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from model.prediction import Prediction, error_record, unread_record
 from model.reading import LIMITS, Limits, ReadError, Scan, read
 from model.study import Study, studies
 
+WAKE = 0.5  # seconds
 MAX_BATCH_VALUES = 100_000_000  # decoded, so that a folder of large pictures does not fill the memory
 
 
@@ -110,9 +111,9 @@ def _asked(askers, at_once: int, classifier, batches: Iterable[list[Answer]]) ->
     for batch in batches:
         asked.append(askers.submit(_ask, classifier, batch))
         if len(asked) > at_once:
-            yield from asked.popleft().result()
+            yield from _result(asked.popleft())
     while asked:
-        yield from asked.popleft().result()
+        yield from _result(asked.popleft())
 
 
 def _read_ahead(pool, sources: Iterable[Source], ahead: int, version: str, limits: Limits) -> Iterator[list[Answer]]:
@@ -120,9 +121,18 @@ def _read_ahead(pool, sources: Iterable[Source], ahead: int, version: str, limit
     for source in sources:
         reading.append(pool.submit(_read, source, version, limits))
         if len(reading) > ahead:
-            yield reading.popleft().result()
+            yield _result(reading.popleft())
     while reading:
-        yield reading.popleft().result()
+        yield _result(reading.popleft())
+
+
+def _result(future: Future) -> list[Answer]:
+    """What comes of it. The wait is interrupted now and then: a longer one hears of Ctrl-C neither on Windows nor where the
+    system tells another thread of it.
+    """
+    while wait([future], WAKE).not_done:
+        pass
+    return future.result()
 
 
 def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
