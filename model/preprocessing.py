@@ -194,7 +194,7 @@ def _of_nine(join: np.ufunc, mask: np.ndarray) -> np.ndarray:
 def _ring(values: np.ndarray, first: int, end: int) -> np.ndarray:
     """The values at a distance of `first` to `end` - 1 from the border; all of them in an image too small for that."""
     height, width = values.shape
-    rows, columns = np.arange(height), np.arange(width)
-    distance = np.minimum(np.minimum(rows, rows[::-1])[:, None], np.minimum(columns, columns[::-1]))
-    chosen = (distance >= first) & (distance < end)
+    chosen = np.zeros(values.shape, bool)
+    chosen[first : height - first, first : width - first] = True
+    chosen[end : height - end, end : width - end] = False
     return values[chosen] if chosen.any() else values
