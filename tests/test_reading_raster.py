@@ -23,6 +23,7 @@ def palette(transparent=None):
 
 PALETTE, _, PALETTE_RGBA = palette()
 HOLED, HOLED_OPTIONS, HOLED_RGBA = palette(transparent=2)
+ALMOST = GRAY ^ (np.arange(GRAY.size) == GRAY.size - 1).reshape(GRAY.shape).astype(np.uint8)  # in the last pixel another
 BIT_IMAGE = Image.fromarray(BITS).convert("1", dither=Image.Dither.NONE)
 
 LOSSLESS = [
@@ -36,7 +37,9 @@ LOSSLESS = [
     pytest.param(encode(DEEP, "PNG"), DEEP, id="png 16 bit"),
     pytest.param(encode(RGB, "WEBP", lossless=True), RGB, id="webp rgb"),
     pytest.param(encode(RGBA, "WEBP", lossless=True), RGBA, id="webp rgba"),
-    pytest.param(encode(GRAY, "WEBP", lossless=True), np.dstack([GRAY] * 3), id="webp gray"),
+    pytest.param(encode(GRAY, "WEBP", lossless=True), GRAY, id="webp gray"),
+    pytest.param(encode(np.dstack([GRAY] * 3), "PNG"), GRAY, id="png gray, stored as rgb"),
+    pytest.param(encode(np.dstack([GRAY, GRAY, ALMOST]), "PNG"), np.dstack([GRAY, GRAY, ALMOST]), id="png rgb, almost gray"),
     pytest.param(encode(GRAY, "BMP"), GRAY, id="bmp gray"),
     pytest.param(encode(RGB, "BMP"), RGB, id="bmp rgb"),
     pytest.param(encode(PALETTE, "BMP"), PALETTE_RGBA, id="bmp palette"),
@@ -138,6 +141,16 @@ def test_pages_of_one_size_are_one_series():
     assert scan.is_study and scan.spacing is None and scan.affine is None
     assert [(s.start, s.stop) for s in scan.series] == [(0, 3)]
     np.testing.assert_array_equal(np.stack(scan), pages)
+
+
+def test_pages_of_one_series_are_all_gray_or_all_rgb():
+    gray = np.dstack([GRAY] * 3)
+    assert [page.shape for page in read(encode(gray, "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]))] == [
+        RGB.shape
+    ] * 2
+    assert [page.shape for page in read(encode(gray, "TIFF", save_all=True, append_images=[Image.fromarray(gray)]))] == [
+        GRAY.shape
+    ] * 2
 
 
 def test_pages_of_several_sizes_are_read_and_are_no_series():

@@ -57,6 +57,7 @@ def _read(data: bytes, format: str, budget: Budget) -> Scan:
             raise UnsupportedFormat(f"Expected one picture. Received: an animated {format} of {pictures:,} pictures.")
         else:
             slices = [_page(image, budget)]
+    slices = _as_gray(slices)
     stack = len(slices) > 1 and len({pixels.shape for pixels in slices}) == 1
     return Scan(format, slices, (Series(0, len(slices)),) if stack else ())
 
@@ -117,6 +118,18 @@ def _as_meant(values: np.ndarray, tags: Mapping) -> np.ndarray:
     if tags.get(PHOTOMETRIC) != WHITE_IS_ZERO:
         return values
     return -values if values.dtype.kind == "f" else (2 ** tags[BITS][0] - 1) - values
+
+
+def _as_gray(pages: list[np.ndarray]) -> list[np.ndarray]:
+    """Gray that is stored as RGB, as many programs write it, as gray: a third of the memory, and a fraction of the time."""
+    if all(page.ndim == 3 and page.shape[2] == 3 and _channels_are_equal(page) for page in pages):
+        return [np.ascontiguousarray(page[..., 0]) for page in pages]
+    return pages
+
+
+def _channels_are_equal(page: np.ndarray) -> bool:
+    first, second, third = np.moveaxis(page, 2, 0)
+    return np.array_equal(first, second) and np.array_equal(first, third)
 
 
 def _has_a_directory(data: bytes) -> bool:
