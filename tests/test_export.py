@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 from datetime import date
@@ -174,18 +175,32 @@ def test_mask_temperature_is_the_one_with_the_highest_dice():
     assert fit_mask_temperature(predicted, masks, np.zeros(3, bool)) == 1.0
 
 
-def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
+def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkeypatch, capfd):
     """The smoke run of the README, on slices made here, small, and without the network: prepare, train, load, answer."""
     data = write_tree(tmp_path / "data", per_class=12)
     keras.applications.VGG16(include_top=False, weights=None).save_weights(tmp_path / "base.weights.h5")
     out, manifest = tmp_path / "model.h5", tmp_path / "manifest.csv"
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 
-    def script(name, *arguments, status=0):
-        command = [sys.executable, str(ROOT / "scripts" / name), "--data", str(data), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-        assert done.returncode == status, done.stderr
-        return done.stderr
+    def command(name, *arguments):
+        return [str(ROOT / "scripts" / name), "--data", str(data), *map(str, arguments)]
+
+    def script(*arguments):
+        done = subprocess.run(
+            [sys.executable, *command(*arguments)], capture_output=True, text=True, env=environment, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+
+    def here(*arguments, status=0):
+        """In this process, where TensorFlow is loaded already."""
+        monkeypatch.setattr(sys, "argv", command(*arguments))
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        said = capfd.readouterr().err
+        assert ended.value.code == status, said
+        return said
+
+    monkeypatch.chdir(tmp_path)
 
     script("prepare_data.py", "--out", manifest)
     options = ["--manifest", manifest, "--run", tmp_path / "run", "--out", out, "--limit", 8, "--precision", "float32"]
@@ -202,20 +217,20 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     gone_on += ["--sizes", 64, "--precision", "float32", "--protocol", "official"]
     gone_on += ["--go-on", tmp_path / "run" / "head.weights.h5", tmp_path / "run" / "head.weights.h5"]
     (tmp_path / "run" / "split.json").unlink()  # what model.json says of the training will do, when it is of these slices
-    assert "No such file" in script("train.py", *gone_on, status=2)
+    assert "No such file" in here("train.py", *gone_on, status=2)
     before = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "run" / "model.json").write_text(json.dumps(before))
-    assert "Expected the slices of that training" in script("train.py", *gone_on, status=2)
+    assert "Expected the slices of that training" in here("train.py", *gone_on, status=2)
     before["training"]["slices"] = counts(assign(load_manifest(manifest), "official", 1, []))
     (tmp_path / "run" / "model.json").write_text(json.dumps(before))
-    script("train.py", *gone_on)
+    here("train.py", *gone_on)
     facts = json.loads((tmp_path / "next" / "model.json").read_text())["training"]
     assert [stage["name"] for stage in facts["stages"]] == ["head", "contrast"]
     assert [row["stage"] for row in facts["history"]] == ["head", "contrast"]
     assert facts["went_on_from"] == ["run/head.weights.h5", "run/head.weights.h5"]
     assert facts["averaged"] == ["run/head.weights.h5"] * 8 + ["next/contrast.weights.h5"] * 8
     assert not (tmp_path / "run" / "split.json").exists()  # what is gone on from is read alone
-    assert "expected --until to be one of ['contrast']" in script("train.py", *gone_on, "--until", "base", status=2)
+    assert "expected --until to be one of ['contrast']" in here("train.py", *gone_on, "--until", "base", status=2)
     full = build(64, None)
     trained = keras.Model(full.input, {name: full.output[name] for name in ("probabilities", "mask")})
     kernels = []
@@ -228,14 +243,14 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
 
     # Its calibration can be fitted anew: on the slices that it was trained beside, and on no others.
     calibrate = ["calibrate.py", "--manifest", manifest, "--model", out]
-    assert "Expected the slices of that training" in script(*calibrate, status=2)  # that was of eight slices
+    assert "Expected the slices of that training" in here(*calibrate, status=2)  # that was of eight slices
     exported_facts = (tmp_path / "model.json").read_text()
     facts = json.loads(exported_facts)
     facts["training"]["slices"] = counts(assign(load_manifest(manifest), "official", 1, []))
     facts |= {"version": "1.20200101.abcdef12", "temperature": 9.0, "tumor_offset": 9.0, "mask_temperature": 9.0}
     facts["figures"] = {"testing": {"model": facts["version"]}, "held_out": {"model": "of another network"}}
     (tmp_path / "model.json").write_text(json.dumps(facts))
-    script(*calibrate)
+    here(*calibrate)
     anew = json.loads((tmp_path / "model.json").read_text())
     assert 0.3 <= anew["temperature"] <= 5.0
     assert 1.0 <= anew["mask_temperature"] <= 2.5
@@ -250,7 +265,7 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
     (tmp_path / "model.json").write_text(
         json.dumps(anew | {"int8_ranges": {}, "engines": {"model": anew["version"], "engines": rows}})
     )
-    script(*calibrate, "--ranges")
+    here(*calibrate, "--ranges")
     measured = json.loads((tmp_path / "model.json").read_text())
     exported_ranges = json.loads(exported_facts)["int8_ranges"]
     assert {name: len(of_layer["channels"]) for name, of_layer in measured["int8_ranges"].items()} == {
@@ -264,7 +279,7 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path):
 
     # So can its gate, and then the file is written anew, with the weights that were trained.
     before = keras.saving.load_model(out, compile=False)
-    script(*calibrate, "--gate")
+    here(*calibrate, "--gate")
     after = keras.saving.load_model(out, compile=False)
     for layer in before.layers:
         same = [
