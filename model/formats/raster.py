@@ -121,7 +121,10 @@ def _as_meant(values: np.ndarray, tags: Mapping) -> np.ndarray:
 
 
 def _as_gray(pages: list[np.ndarray]) -> list[np.ndarray]:
-    """Gray that is stored as RGB, as many programs write it, as gray: a third of the memory, and a fraction of the time."""
+    """Gray that is stored as RGB, as many programs write it, as gray: a third of the memory, and less time for every step.
+
+    All pages or none of them, so that they stay alike.
+    """
     if all(page.ndim == 3 and page.shape[2] == 3 and _channels_are_equal(page) for page in pages):
         return [np.ascontiguousarray(page[..., 0]) for page in pages]
     return pages
