@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from model.preprocessing import LUMA, find_box, preprocess, to_gray, window
+from model.preprocessing import LUMA, _ring, find_box, preprocess, to_gray, window
 
 BOX = (120, 80, 400, 450)  # where `head` stands in 512 x 512
 
@@ -329,3 +329,13 @@ def test_a_strip_does_not_need_the_memory_of_its_square():
     finally:
         tracemalloc.stop()
     assert peak < 16 * 2**20
+
+
+def test_rings_are_what_lies_that_far_from_the_border():
+    values = np.arange(20).reshape(4, 5)
+    assert sorted(_ring(values, 0, 1)) == [0, 1, 2, 3, 4, 5, 9, 10, 14, 15, 16, 17, 18, 19]
+    assert sorted(_ring(values, 1, 8)) == [6, 7, 8, 11, 12, 13]
+    assert sorted(_ring(np.arange(49).reshape(7, 7), 1, 3)) == [
+        n for r in range(7, 42, 7) for n in range(r + 1, r + 6) if n != 24
+    ]
+    np.testing.assert_array_equal(_ring(values[:1], 1, 8), values[:1])  # too small for it

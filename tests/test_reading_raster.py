@@ -39,7 +39,10 @@ LOSSLESS = [
     pytest.param(encode(RGBA, "WEBP", lossless=True), RGBA, id="webp rgba"),
     pytest.param(encode(GRAY, "WEBP", lossless=True), GRAY, id="webp gray"),
     pytest.param(encode(np.dstack([GRAY] * 3), "PNG"), GRAY, id="png gray, stored as rgb"),
-    pytest.param(encode(np.dstack([GRAY, GRAY, ALMOST]), "PNG"), np.dstack([GRAY, GRAY, ALMOST]), id="png rgb, almost gray"),
+    *(
+        pytest.param(encode(np.dstack(channels), "PNG"), np.dstack(channels), id=f"png rgb, gray but for its {which} channel")
+        for which, channels in (("second", [GRAY, ALMOST, GRAY]), ("third", [GRAY, GRAY, ALMOST]))
+    ),
     pytest.param(encode(GRAY, "BMP"), GRAY, id="bmp gray"),
     pytest.param(encode(RGB, "BMP"), RGB, id="bmp rgb"),
     pytest.param(encode(PALETTE, "BMP"), PALETTE_RGBA, id="bmp palette"),
@@ -145,12 +148,9 @@ def test_pages_of_one_size_are_one_series():
 
 def test_pages_of_one_series_are_all_gray_or_all_rgb():
     gray = np.dstack([GRAY] * 3)
-    assert [page.shape for page in read(encode(gray, "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]))] == [
-        RGB.shape
-    ] * 2
-    assert [page.shape for page in read(encode(gray, "TIFF", save_all=True, append_images=[Image.fromarray(gray)]))] == [
-        GRAY.shape
-    ] * 2
+    for further, shape in ((RGB, RGB.shape), (gray, GRAY.shape)):
+        pages = read(encode(gray, "TIFF", save_all=True, append_images=[Image.fromarray(further)]))
+        assert [page.shape for page in pages] == [shape, shape]
 
 
 def test_pages_of_several_sizes_are_read_and_are_no_series():
