@@ -124,6 +124,61 @@ def test_usual_slices_find_their_memory_again_and_large_ones_give_it_back():
     assert held < serving.KEPT + 2**20  # of the 16 MB that each of the large ones took
 
 
+GAPS = """
+import resource
+from web.serving import give_back, keep_memory_flat
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+keep_memory_flat()
+pieces = [b"x" * (2**16 + n) for n in range(1000)]
+held = resident()
+pieces = pieces[::2]
+left = resident()
+give_back()
+print(held - left, left - resident(), len(pieces))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heap is glibc's")
+def test_what_lies_free_between_pieces_is_given_back():
+    done = subprocess.run([sys.executable, "-c", GAPS], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+    by_itself, given_back, _ = map(int, done.stdout.split())
+    free = 500 * 2**16
+    assert by_itself < free / 10
+    assert given_back > free * 0.8  # a piece begins and ends within a page of 4 kB, and those two stay
+
+
+def test_memory_is_given_back_between_requests_but_not_after_each(monkeypatch):
+    calls, now = [], [100.0]
+    monkeypatch.setattr(serving, "give_back", lambda: calls.append(now[0]))
+    monkeypatch.setattr(serving.time, "monotonic", lambda: now[0])
+    tidying = serving.Tidying(10.0)
+    for now[0] in (100.0, 109.9, 110.0, 110.1, 119.9, 125.0, 134.9, 135.0):
+        tidying.perhaps()
+    assert calls == [110.0, 125.0, 135.0]
+
+
+def test_no_request_waits_for_another_that_gives_memory_back(monkeypatch):
+    tidying, begun, over, calls = serving.Tidying(0.0), threading.Event(), threading.Event(), []
+
+    def slow() -> None:
+        calls.append(threading.get_ident())
+        begun.set()
+        assert over.wait(30)
+
+    monkeypatch.setattr(serving, "give_back", slow)
+    first = threading.Thread(target=tidying.perhaps)
+    first.start()
+    assert begun.wait(30)
+    tidying.perhaps()
+    over.set()
+    first.join()
+    assert calls == [first.ident]
+
+
 def test_bad_setting_is_told():
     result = run(PORT="http")
     assert (result.returncode, result.stderr) == (2, "PORT: expected a whole number, 0 to 65535. Received: 'http'.\n")
@@ -182,6 +237,13 @@ def test_body_up_to_the_limit_arrives_whole(echo, size, chunked):
 def test_client_that_sends_too_much_hears_why(echo, chunked):
     body = io.BytesIO(bytes(20_000_000)) if chunked else bytes(20_000_000)
     assert post(echo, body)[0] == 413
+
+
+def test_server_gives_memory_back_after_an_answer(echo, monkeypatch):
+    called = threading.Event()
+    monkeypatch.setattr(serving.Tidying, "perhaps", lambda tidying: called.set())
+    assert post(echo, b"12") == (200, "2 bytes")
+    assert called.wait(30)
 
 
 def test_server_makes_no_temporary_file(echo, monkeypatch):
