@@ -23,7 +23,7 @@ from PIL import Image
 from scripts.benchmarks import document, network, serving, stages
 from scripts.benchmarks.clients import Upload, encoded
 from scripts.benchmarks.servers import ways
-from scripts.benchmarks.targets import float32_beside, table, targets
+from scripts.benchmarks.targets import table, targets
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
@@ -85,18 +85,20 @@ def sample() -> Image.Image:
 
 
 def facts() -> dict:
-    """What was measured, where and when."""
+    """What was measured, where and when; which engine answers here unasked, and which would in float32."""
     import ncnn
 
-    from model.engines import ranking, verdicts
+    from model.engines import REDUCED, ranking, verdicts
     from model.engines.processor import computes_avx512, cores
     from model.engines.quiet_openvino import openvino
 
     info = json.loads((ROOT / "model" / "model.json").read_text(encoding="utf-8"))
+    here = [engine for engine in ranking(verdicts(info), computes_avx512()) if engine in network.engines()]
     return {
         "date": f"{datetime.date.today()}",
         "model": info["version"],
-        "engine": next(engine for engine in ranking(verdicts(info), computes_avx512()) if engine in network.engines()),
+        "engine": here[0],
+        "float32": next(engine for engine in here if engine not in REDUCED),
         "machine": {
             "processor": processor(),
             "cores": cores(),
@@ -121,7 +123,7 @@ def processor() -> str:
 def quick(rounds: int = 16) -> dict:
     """The cheap targets, of the engine that answers here unasked, and of float32."""
     known = facts()
-    wanted = known["engine"], float32_beside(known["engine"])
+    wanted = known["engine"], known["float32"]
     engines = {engine: TITLES[engine] for engine in network.engines() if engine in wanted}
     with tempfile.TemporaryDirectory() as folder:
         chosen = ways(Path(folder), engines)

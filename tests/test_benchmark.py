@@ -43,6 +43,7 @@ def report() -> dict:
         "date": "2026-11-24",
         "model": "1.20261124.0",
         "engine": "openvino-bf16",
+        "float32": "openvino",
         "machine": {"processor": "a processor", "cores": 2, "python": "3.11.7", "openvino": "2026.4.1"},
         "network": {"side": 192, "gflop": 22.5, "engines": {"openvino": engine, "openvino-bf16": engine | {"of_peak": 0.5}}},
         "stages": {stages.INFERENCE: 30.0, "decode": 1.0, "PNG": 2.0, stages.TEMPLATE: 3.0, stages.REST: 4.0},
@@ -94,6 +95,21 @@ def test_parts_that_are_missing_are_not_measured():
     assert {target.measured for target in found} == {None}
     assert not any(target.met for target in found)
     assert Target("x", None, 1).row() == "| x | at most 1 | not measured |  |"
+
+
+@pytest.mark.parametrize(
+    ("avx512", "here", "engine", "float32"),
+    [
+        (True, ["ncnn", "openvino", "openvino-bf16", "openvino-int8"], "openvino-int8", "openvino"),
+        (False, ["ncnn", "openvino", "openvino-int8"], "openvino-int8", "ncnn"),  # VNNI, as laptops have it
+        (False, ["ncnn", "openvino"], "ncnn", "ncnn"),
+    ],
+)
+def test_float32_is_what_answers_here_where_no_fewer_bits_do(avx512, here, engine, float32, monkeypatch):
+    monkeypatch.setattr("model.engines.processor.computes_avx512", lambda: avx512)
+    monkeypatch.setattr(benchmark.network, "engines", lambda: here)
+    facts = benchmark.facts()
+    assert (facts["engine"], facts["float32"]) == (engine, float32)
 
 
 @pytest.mark.parametrize(("curve", "worst"), [([(1, 5), (2, 10), (8, 40)], 2), ([(1, 5), (4, 80)], 4), ([(1, 5), (2, 5)], 1)])
@@ -150,7 +166,7 @@ def test_document_is_written_from_any_parts(tmp_path, parts):
 
 
 def test_parts_are_kept_and_join_those_of_the_same_model_and_machine(tmp_path, monkeypatch):
-    facts = {key: report()[key] for key in ("date", "model", "engine", "machine")}
+    facts = {key: report()[key] for key in ("date", "model", "engine", "float32", "machine")}
     monkeypatch.setattr(benchmark, "facts", lambda: dict(facts))
     monkeypatch.setitem(benchmark.PARTS, "bulk", lambda times: {"slices": times(1000)})
     monkeypatch.setitem(benchmark.PARTS, "wheels_mb", lambda times: 180.0)

@@ -111,7 +111,7 @@ def _stages(report: dict) -> str:
     first = f"A 512 x 512 JPEG, `POST /` within one process, medians, with {report['engine']}: {share} is inference."
     last = (
         f"What remains beside inference is mostly {told}. It takes as long with any engine, so the faster the engine, the "
-        "larger its share: `EARLYMED_ENGINE=openvino python scripts/benchmark.py --profile` prints it for float32."
+        f"larger its share: `EARLYMED_ENGINE={report['float32']} python scripts/benchmark.py --profile` prints it for float32."
     )
     engine = report.get("network", {}).get("engines", {}).get(report["engine"])
     if engine:

@@ -32,15 +32,10 @@ class Target(NamedTuple):
         return f"| {self.name} | {bound} {self.limit:g}{self.unit} | {measured} | {verdict} |"
 
 
-def float32_beside(engine: str | None) -> str | None:
-    """The engine that answers in float32 where this one answers unasked."""
-    return "openvino" if engine in REDUCED else engine
-
-
 def targets(report: dict) -> list[Target]:
     """Every target, from what `scripts/benchmark.py` measured; parts that are missing are not measured."""
     ways, default = report.get("ways", {}), report.get("engine")
-    float32, reduced = float32_beside(default), default if default in REDUCED else None
+    float32, reduced = report.get("float32"), default if default in REDUCED else None
 
     def ratio(engine: str | None, *keys: str) -> float | None:
         ours, theirs = (_at(ways.get(name, {}), *keys) for name in (engine, "original"))
