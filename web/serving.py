@@ -21,7 +21,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallo
 ARENAS = 1
 MAPPED = 2**21  # bytes from which a piece of memory is given back to the system as soon as it is free: more than a usual slice
 KEPT = 2**22  # bytes that a heap may keep at its end; one that gave them back would ask for them again with the next slice
-TIDIED_EVERY = 10.0  # seconds; the heap is looked through in milliseconds, for which whoever asks for memory waits
+TIDIED_EVERY = 3.0  # seconds; looking through the heap takes milliseconds, for which whoever asks for memory waits
 NEVER = 2**62  # answers carry the picture; waitress would put large ones into temporary files
 
 
