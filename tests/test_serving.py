@@ -151,34 +151,6 @@ def test_what_lies_free_between_pieces_is_given_back():
     assert given_back > free * 0.8  # a piece begins and ends within a page of 4 kB, and those two stay
 
 
-def test_memory_is_given_back_between_requests_but_not_after_each(monkeypatch):
-    calls, now = [], [100.0]
-    monkeypatch.setattr(serving, "give_back", lambda: calls.append(now[0]))
-    monkeypatch.setattr(serving.time, "monotonic", lambda: now[0])
-    tidying = serving.Tidying(10.0)
-    for now[0] in (100.0, 109.9, 110.0, 110.1, 119.9, 125.0, 134.9, 135.0):
-        tidying.perhaps()
-    assert calls == [110.0, 125.0, 135.0]
-
-
-def test_no_request_waits_for_another_that_gives_memory_back(monkeypatch):
-    tidying, begun, over, calls = serving.Tidying(0.0), threading.Event(), threading.Event(), []
-
-    def slow() -> None:
-        calls.append(threading.get_ident())
-        begun.set()
-        assert over.wait(30)
-
-    monkeypatch.setattr(serving, "give_back", slow)
-    first = threading.Thread(target=tidying.perhaps)
-    first.start()
-    assert begun.wait(30)
-    tidying.perhaps()
-    over.set()
-    first.join()
-    assert calls == [first.ident]
-
-
 def test_bad_setting_is_told():
     result = run(PORT="http")
     assert (result.returncode, result.stderr) == (2, "PORT: expected a whole number, 0 to 65535. Received: 'http'.\n")
@@ -239,11 +211,14 @@ def test_client_that_sends_too_much_hears_why(echo, chunked):
     assert post(echo, body)[0] == 413
 
 
-def test_server_gives_memory_back_after_an_answer(echo, monkeypatch):
-    called = threading.Event()
-    monkeypatch.setattr(serving.Tidying, "perhaps", lambda tidying: called.set())
-    assert post(echo, b"12") == (200, "2 bytes")
-    assert called.wait(30)
+def test_server_gives_memory_back_after_some_answers_not_after_each(echo, monkeypatch):
+    given_back = threading.Semaphore(0)
+    monkeypatch.setattr(serving, "TIDIED_EVERY", 4)
+    monkeypatch.setattr(serving, "give_back", given_back.release)
+    for _ in range(10):
+        assert post(echo, b"12") == (200, "2 bytes")
+    assert [given_back.acquire(timeout=30) for _ in range(2)] == [True, True]  # after the fourth and the eighth
+    assert not given_back.acquire(blocking=False)
 
 
 def test_server_makes_no_temporary_file(echo, monkeypatch):

@@ -2,12 +2,11 @@
 
 import ctypes
 import io
+import itertools
 import os
 import signal
 import socket
 import sys
-import threading
-import time
 from collections.abc import Mapping
 from weakref import WeakSet
 
@@ -21,7 +20,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallo
 ARENAS = 1
 MAPPED = 2**21  # bytes from which a piece of memory is given back to the system as soon as it is free: more than a usual slice
 KEPT = 2**22  # bytes that a heap may keep at its end; one that gave them back would ask for them again with the next slice
-TIDIED_EVERY = 3.0  # seconds; looking through the heap takes milliseconds, for which whoever asks for memory waits
+TIDIED_EVERY = 64  # answers; for milliseconds whoever asks for memory waits, and what was given back is soon fetched again
 NEVER = 2**62  # answers carry the picture; waitress would put large ones into temporary files
 
 
@@ -96,30 +95,11 @@ class Parser(HTTPRequestParser):
             self.body_rcv.buf = Body(self.adj.inbuf_overflow, self.adj.room)
 
 
-class Tidying:
-    """Now and then, between two requests, gives the system back what lies free in the heap between pieces that are held.
-
-    glibc by itself gives back only what lies at the heap's end. What slices of many sizes leave further down adds up.
-    """
-
-    def __init__(self, every: float = TIDIED_EVERY):
-        self.every = every
-        self.next = time.monotonic() + every
-        self.lock = threading.Lock()
-
-    def perhaps(self) -> None:
-        """Do it, unless that was less than `every` seconds ago, or another thread is at it."""
-        if time.monotonic() < self.next or not self.lock.acquire(blocking=False):
-            return
-        try:
-            give_back()
-            self.next = time.monotonic() + self.every
-        finally:
-            self.lock.release()
-
-
 def give_back() -> None:
-    """Every free page of glibc's heaps to the system; with another C library nothing is done."""
+    """Every free page of glibc's heap to the system; with another C library nothing is done.
+
+    By itself glibc gives back what lies at the heap's end. What slices of many sizes leave further down adds up.
+    """
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):
@@ -131,7 +111,8 @@ class Channel(HTTPChannel):
 
     def service(self) -> None:
         super().service()
-        self.server.tidying.perhaps()
+        if not next(self.server.answers) % TIDIED_EVERY:
+            give_back()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -192,6 +173,6 @@ def serve(app: Flask, listener: socket.socket) -> None:
         channel_request_lookahead=1,  # so that web/pages.py hears of a client that went away
     )
     server.channel_class = Channel
-    server.tidying = Tidying()
+    server.answers = itertools.count(1)
     server.adj.room = Room.of(app.config)
     server.run()
