@@ -27,8 +27,8 @@ loads them.
 
 The fewer bits the network takes, the less of a page's time is inference. Tried, and left, because each gained little and
 took memory or time at the start, or gained nothing: several slices in one inference, one more thread that prepares slices in
-`scripts/predict.py`, weights of half precision in the graph, imports or templates beside the network's compilation, Winograd's convolutions
-of larger tiles, and of the smallest places."""
+`scripts/predict.py`, weights of half precision in the graph, imports or templates beside the network's compilation,
+Winograd's convolutions of larger tiles, and of the smallest places."""
 
 
 def markdown(report: dict) -> str:
