@@ -97,6 +97,16 @@ def test_parts_that_are_missing_are_not_measured():
     assert Target("x", None, 1).row() == "| x | at most 1 | not measured |  |"
 
 
+def test_float32_is_told_of_the_engine_that_answers_in_it():
+    measured = report() | {"float32": "ncnn"}
+    measured["ways"]["ncnn"] = way("EarlyMed, float32", 0.5)
+    measured["network"]["engines"]["ncnn"] = measured["network"]["engines"]["openvino"] | {"of_peak": 1.25}
+    told = {target.name: target.measured for target in targets(measured)}
+    assert told["page answer, float32, over the original's way"] == pytest.approx(0.5)
+    assert told["convolutions in float32, GFLOP/s over the machine's peak"] == pytest.approx(1.25)
+    assert "`EARLYMED_ENGINE=ncnn python scripts/benchmark.py --profile`" in document.markdown(measured)
+
+
 @pytest.mark.parametrize(
     ("avx512", "here", "engine", "float32"),
     [

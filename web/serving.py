@@ -100,8 +100,13 @@ def give_back() -> None:
 
     By itself glibc gives back what lies at the heap's end. What slices of many sizes leave further down adds up.
     """
+    glibc("malloc_trim", 0)
+
+
+def glibc(function: str, *arguments: int) -> None:
+    """Call one of glibc's functions; with another C library, which has no such function, do nothing."""
     try:
-        ctypes.CDLL(None).malloc_trim(0)
+        getattr(ctypes.CDLL(None), function)(*arguments)
     except (AttributeError, OSError, TypeError):
         return
 
@@ -142,10 +147,7 @@ def keep_memory_flat() -> None:
     )
     for name, option, value in choices:
         if name not in os.environ:
-            try:
-                ctypes.CDLL(None).mallopt(option, value)
-            except (AttributeError, OSError, TypeError):  # another C library
-                return
+            glibc("mallopt", option, value)
 
 
 def stop_on_signals() -> None:
