@@ -164,9 +164,11 @@ def the_ways(times: Times) -> dict:
     data, report = picture(), {}
     upload = Upload.of(("slice.jpg", data))
     with tempfile.TemporaryDirectory() as folder:
-        for name, way in ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()}).items():
+        chosen = ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()})
+        starts = serving.cold_starts(chosen, upload, times(5))
+        for name, way in chosen.items():
             print(f"         {way.title}", file=sys.stderr, flush=True)
-            report[name] = serving.compare(way, data, times(48), batches=times(3)) | serving.cold_start(way, upload, times(5))
+            report[name] = serving.compare(way, data, times(48), batches=times(3)) | starts[name]
     return report
 
 

@@ -2,7 +2,9 @@
 
 import json
 import threading
+import time
 from contextlib import nullcontext
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.engines.quiet_openvino import openvino
+from model.engines.quiet_openvino import opset13 as ops
 from model.reading import read
 from scripts import benchmark
 from scripts.benchmarks import bounds, clients, document, network, serving, stages
@@ -52,7 +56,15 @@ def report() -> dict:
             "openvino": way("EarlyMed, float32", 0.6),
             "openvino-bf16": way("EarlyMed, bfloat16", 0.24),
         },
-        "bulk": {"slices": 1000, "seconds": 25.0, "start_s": 0.5, "per_second": 40.0, "single_per_second": 25.0},
+        "bulk": {
+            "slices": 1000,
+            "rounds": 3,
+            "seconds": 25.0,
+            "start_s": 0.5,
+            "per_second": 40.0,
+            "single_per_second": 25.0,
+            "ratio": 1.6,
+        },
         "workers": [
             {"concurrent": 1, "threads": 0, "alone_p50_ms": 40, "alone_per_second": 25, "crowd_per_second": 30, "peak_mb": 210}
         ],
@@ -145,6 +157,83 @@ def test_memory_is_looked_at_once_as_many_clients_have_asked_for_a_while(monkeyp
     assert asked == [(1, 20), (1, 250), (8, 300), (8, 500)]
     assert found["before"] == 2400
     assert found["memory_mb"] == [(20, 304.0), (40, 304.0)]  # of the last ones alone
+
+
+def test_share_of_the_peak_is_that_of_rounds_in_which_both_were_measured(monkeypatch):
+    """The machine is half as fast in the last two rounds, and the first product was measured in a lucky moment."""
+    speeds = [1.0, 1.0, 1.0, 0.5, 0.5]
+    peaks = iter([800.0, 400.0, 400.0, 200.0, 200.0])
+    answers = iter([(60 / speed, 50 / speed) for speed in speeds for _ in range(3)])  # the first of three is not counted
+    monkeypatch.setattr(network, "peak_gflops", lambda tasks: next(peaks))
+    found = network.in_rounds(lambda: next(answers), [], 15.0, 2)
+    assert found == {"ms": 60.0, "convolutions_ms": 50.0, "gflops": 300.0, "peak_gflops": 400.0, "of_peak": 0.75}
+
+
+def test_share_of_the_convolutions_is_of_all_nodes():
+    node = [("Convolution", 30), ("MaxPool", 10), ("Convolution", 45), ("Reorder", 15)]
+    nodes = [SimpleNamespace(node_type=name, real_time=timedelta(milliseconds=ms)) for name, ms in node]
+    assert network.share_of_convolutions(nodes) == pytest.approx(0.75)
+
+
+def test_convolutions_take_no_longer_than_the_slice_also_after_a_slow_answer():
+    """The counters of OpenVINO remember the first answer, which is slow."""
+    image, kernel = ops.parameter([1, 16, 64, 64], np.float32), ops.constant(np.ones((64, 16, 3, 3), np.float32))
+    graph = openvino.Model([ops.relu(ops.convolution(image, kernel, [1, 1], [1, 1], [1, 1], [1, 1]))], [image])
+    answer = network.slice_by_openvino(graph, "f32")
+    assert all(0 < convolutions <= whole for whole, convolutions in (answer() for _ in range(5)))
+
+
+def test_the_fastest_task_is_the_peak():
+    """2 GFLOP in a hundredth of a second are 200 a second; sleeping takes a little longer than it is told."""
+    slow, fast = (lambda: time.sleep(0.02), 1.0), (lambda: time.sleep(0.01), 2.0)
+    assert 100 < network.peak_gflops([slow, fast], 0.1) <= 200
+
+
+def test_a_curve_is_measured_in_rounds():
+    asked = []
+    values = iter([1.0, 9.0, 9.0, 4.0, 3.0, 6.004])
+    assert serving.in_rounds((8, 16), lambda place: asked.append(place) or next(values), 3) == [(8, 3.0), (16, 6.0)]
+    assert asked == [8, 16] * 3
+
+
+def test_cold_starts_take_turns(monkeypatch):
+    seconds = {"a": iter([6.0, 12.0, 6.2]), "b": iter([1.0, 2.0004, 1.2])}
+    started = []
+
+    def running(way: str):
+        started.append(way)
+        return nullcontext(SimpleNamespace(wait_for_answer=lambda *_: next(seconds[way])))
+
+    monkeypatch.setattr(serving, "running", running)
+    found = serving.cold_starts({"original": "a", "openvino": "b"}, None, 3)
+    assert started == ["a", "b"] * 3
+    assert found["original"] == {"cold_start_s": 6.2, "cold_starts_s": [6.0, 12.0, 6.2]}
+    assert found["openvino"] == {"cold_start_s": 1.2, "cold_starts_s": [1.0, 2.0, 1.2]}
+
+
+def test_many_slices_and_single_ones_take_turns(monkeypatch):
+    """Three rounds, of which the machine is half as fast in the second and third: 1000 slices in 40 s against 20 a second."""
+    speeds, seconds = iter([1.0, 0.5, 0.5]), iter([0.5, 40.46, 1.0, 50.95, 1.0, 71.0])
+    server = SimpleNamespace(port=1, wait_for_answer=lambda *_: None)
+    monkeypatch.setattr(serving, "running", lambda way: nullcontext(server))
+    monkeypatch.setattr(serving, "time_of", lambda arguments: next(seconds))
+    monkeypatch.setattr(
+        serving,
+        "measure",
+        lambda port, path, uploads, clients, each: SimpleNamespace(
+            summary=lambda: {"per_second": 20.0 * next(speeds)} if each == 120 else None
+        ),
+    )
+    found = serving.bulk([Path(__file__)], 1000)
+    assert found == {
+        "slices": 1000,
+        "rounds": 3,
+        "seconds": 50.95,
+        "start_s": 1.0,
+        "per_second": 20.0,
+        "single_per_second": 10.0,
+        "ratio": 1.43,
+    }
 
 
 def test_memory_slope_is_of_the_settled_part():

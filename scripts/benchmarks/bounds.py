@@ -27,9 +27,9 @@ def told(report: dict) -> list[str]:
             f"client's; they get {crowd / alone:.2f} times as many."
         )
     if "bulk" in report:
-        single, many = report["bulk"]["single_per_second"], report["bulk"]["per_second"]
+        bulk = report["bulk"]
         sentences.append(
-            f"Many slices could come {most / single:.2f} times as fast as one after the other if reading and writing took no "
-            f"time at all; through `scripts/predict.py` they come {many / single:.2f} times as fast."
+            f"Many slices could come {most / bulk['single_per_second']:.2f} times as fast as one after the other if reading "
+            f"and writing took no time at all; through `scripts/predict.py` they come {bulk['ratio']:.2f} times as fast."
         )
     return sentences

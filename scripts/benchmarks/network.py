@@ -1,7 +1,9 @@
 """The network itself: how many operations it takes, how fast they are done, and how fast this machine could do them."""
 
 import json
+import statistics
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from model.engines.quiet_openvino import opset13 as ops
 
 PRECISIONS = {"ncnn": "f32", "openvino": "f32", "openvino-bf16": "bf16", "openvino-int8": "int8"}
 SIDES = (1024, 2048, 3072)  # of the products that the peak is looked for with
+ROUNDS = 5  # in each of which peak and network are measured, so that what else the machine does hits both
 
 
 def engines() -> dict[str, str]:
@@ -27,20 +30,25 @@ def engines() -> dict[str, str]:
     return {engine: precision for engine, precision in PRECISIONS.items() if there[precision]}
 
 
-def peak_gflops(precision: str, seconds: float = 2.0) -> float:
-    """The most operations per second (10**9) that a product of two square matrices reaches here, on all cores."""
-    best = 0.0
+def products(precision: str) -> list[tuple[Callable[[], object], float]]:
+    """Products of two square matrices on all cores, and the operations (10**9) of each."""
+    found: list[tuple[Callable[[], object], float]] = []
     for side in SIDES:
         left, right = ops.parameter([side, side], np.float32), np.random.default_rng(0).random((side, side), np.float32)
         product = ops.matmul(*_operands(left, right, precision == "int8"), False, False)
         graph = openvino.Model([product], [left])
         request = openvino.Core().compile_model(graph, DEVICE, options(precision)).create_infer_request()
         request.infer([np.ones((side, side), np.float32)])
-        best = max(best, 2e-9 * side**3 / fastest(request.infer, seconds / len(SIDES)))
+        found.append((request.infer, 2e-9 * side**3))
     if precision == "f32":  # another library may know a faster way
         a = np.ones((2048, 2048), np.float32)
-        best = max(best, 2e-9 * 2048**3 / fastest(lambda: a @ a, seconds / len(SIDES)))
-    return best
+        found.append((lambda: a @ a, 2e-9 * 2048**3))
+    return found
+
+
+def peak_gflops(tasks: list[tuple[Callable[[], object], float]], seconds: float = 0.4) -> float:
+    """The most operations per second (10**9) that one of these tasks reaches."""
+    return max(gflop / fastest(task, seconds / len(tasks)) for task, gflop in tasks)
 
 
 def _operands(left, right: np.ndarray, eight_bits: bool) -> tuple:
@@ -86,31 +94,39 @@ def convolution_gflop(graph) -> float:
     return float(total) * 1e-9
 
 
-def speed(graph, precision: str, runs: int) -> dict[str, float]:
-    """Median milliseconds of one slice, and of its convolutions alone, as OpenVINO's own counters have them."""
+def slice_by_openvino(graph, precision: str) -> Callable[[], tuple[float, float]]:
+    """Answers one slice: milliseconds, and those of its convolutions alone.
+
+    OpenVINO's own counters are means over all that was answered so far, slow first answers and all; so what is taken from them
+    is only which share of the operations' time the convolutions have.
+    """
     request = openvino.Core().compile_model(graph, DEVICE, options(precision)).create_infer_request()
     image = np.random.default_rng(0).random(list(graph.inputs[0].shape), np.float32)
-    whole, convolutions = [], []
-    for _ in range(runs + 3):
-        start = time.perf_counter()
-        request.infer([image])
-        whole.append((time.perf_counter() - start) * 1000)
-        nodes = (node for node in request.profiling_info if node.node_type == "Convolution")
-        convolutions.append(sum(node.real_time.total_seconds() for node in nodes) * 1000)
-    return {"ms": float(np.median(whole[3:])), "convolutions_ms": float(np.median(convolutions[3:]))}
+
+    def answer() -> tuple[float, float]:
+        whole = milliseconds(lambda: request.infer([image]))
+        return whole, whole * share_of_convolutions(request.profiling_info)
+
+    return answer
 
 
-def speed_by_ncnn(path: Path, side: int, runs: int) -> dict[str, float]:
-    """Median milliseconds of one slice. ncnn counts nothing, so its convolutions are given all of them."""
+def share_of_convolutions(nodes: list) -> float:
+    """Of the time that OpenVINO counted for all nodes of a graph."""
+    seconds = [(node.node_type == "Convolution", node.real_time.total_seconds()) for node in nodes]
+    return sum(one for is_convolution, one in seconds if is_convolution) / sum(one for _, one in seconds)
+
+
+def slice_by_ncnn(path: Path, side: int) -> Callable[[], tuple[float, float]]:
+    """Answers one slice: milliseconds, twice. ncnn counts nothing, so its convolutions are given all of them."""
     infer = load(path, side, "ncnn", threads=0)
     image = np.random.default_rng(0).random((1, side, side, 3), np.float32)
-    times = []
-    for _ in range(runs + 3):
-        start = time.perf_counter()
-        infer(image)
-        times.append((time.perf_counter() - start) * 1000)
-    whole = float(np.median(times[3:]))
-    return {"ms": whole, "convolutions_ms": whole}
+    return lambda: (milliseconds(lambda: infer(image)),) * 2
+
+
+def milliseconds(task: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    task()
+    return (time.perf_counter() - start) * 1000
 
 
 def per_second(path: Path, side: int, engine: str, runs: int) -> float:
@@ -131,24 +147,39 @@ def facts(path: Path) -> dict:
 def measure(path: Path, side: int, runs: int = 40) -> dict:
     """For each engine: the machine's peak, the network's speed and what share of the peak its convolutions reach.
 
-    Operations are those of the convolutions as they are defined. Winograd's, by ncnn, takes fewer, and may pass the peak.
+    Peak and network take turns, a few slices at a time; all is the median over these rounds, the share that of the rounds'
+    shares. Operations are those of the convolutions as they are defined. Winograd's, by ncnn, takes fewer, and may pass the
+    peak.
+
+    Args:
+        runs: slices in all.
     """
     gflop = convolution_gflop(graph_of(path, side))
     report = {}
     for engine, precision in engines().items():
         if engine == "ncnn":
-            times = speed_by_ncnn(path, side, runs)
+            answer = slice_by_ncnn(path, side)
         else:
-            graph = graph_of(path, side, facts(path)["int8_ranges"] if precision == "int8" else None)
-            times = speed(graph, precision, runs)
-        peak = peak_gflops(precision)
-        reached = gflop / times["convolutions_ms"] * 1000
-        report[engine] = {
-            "ms": round(times["ms"], 2),
-            "per_second": round(per_second(path, side, engine, runs), 2),
-            "convolutions_ms": round(times["convolutions_ms"], 2),
-            "gflops": round(reached, 1),
-            "peak_gflops": round(peak, 1),
-            "of_peak": round(reached / peak, 3),
-        }
+            answer = slice_by_openvino(
+                graph_of(path, side, facts(path)["int8_ranges"] if precision == "int8" else None), precision
+            )
+        report[engine] = in_rounds(answer, products(precision), gflop, max(1, runs // ROUNDS))
+        report[engine]["per_second"] = round(per_second(path, side, engine, runs), 2)
     return {"side": side, "gflop": round(gflop, 2), "engines": report}
+
+
+def in_rounds(
+    answer: Callable[[], tuple[float, float]], tasks: list[tuple[Callable[[], object], float]], gflop: float, each: int
+) -> dict[str, float]:
+    """What `measure` tells of one engine, of `each` slices a round."""
+    rows = []
+    for _ in range(ROUNDS):
+        answer()  # the caches hold the products' matrices
+        whole, convolutions = map(statistics.median, zip(*(answer() for _ in range(each)), strict=True))
+        peak, reached = peak_gflops(tasks), 1000 * gflop / convolutions
+        rows.append((whole, convolutions, reached, peak, reached / peak))
+    names = {"ms": 2, "convolutions_ms": 2, "gflops": 1, "peak_gflops": 1, "of_peak": 3}
+    return {
+        name: round(statistics.median(values), digits)
+        for (name, digits), values in zip(names.items(), zip(*rows, strict=True), strict=True)
+    }

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,13 +26,17 @@ SETTLING = 0.6  # of the requests that are counted: so many come before them
 WORKERS = ((1, 0), (2, 0), (4, 0), (4, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
 
 
-def cold_start(way: Way, upload: Upload, repeats: int) -> dict:
-    """Seconds from the command to the first page with an answer, each time with a new process."""
-    times = []
+def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int) -> dict[str, dict]:
+    """Seconds from the command to the first page with an answer, each time with a new process; the ways take turns.
+
+    Each starts alone: the original's way is busy for some seconds more after its first answer.
+    """
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
-        with running(way) as server:
-            times.append(server.wait_for_answer("/", upload))
-    return {"cold_start_s": round(statistics.median(times), 3), "cold_starts_s": [round(t, 3) for t in times]}
+        for name, way in ways.items():
+            with running(way) as server:
+                times[name].append(round(server.wait_for_answer("/", upload), 3))
+    return {name: {"cold_start_s": statistics.median(one), "cold_starts_s": one} for name, one in times.items()}
 
 
 def compare(way: Way, data: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3) -> dict:
@@ -60,14 +64,9 @@ def compare(way: Way, data: bytes, each: int, clients: Iterable[int] = CLIENTS, 
 def in_turn(ways: dict[str, Way], data: bytes, rounds: int, starts: int = 3) -> dict[str, dict]:
     """Page, cold start and memory of each way, roughly: they take turns, so that whatever else the machine does hits all of
     them, and the ratios hold on one that is not idle.
-
-    Each starts alone: the original's way is busy for some seconds more after its first answer.
     """
     one = Upload.of(("slice.jpg", data))
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(starts):
-        for name, way in ways.items():
-            seconds[name] += cold_start(way, one, 1)["cold_starts_s"]
+    seconds = cold_starts(ways, one, starts)
     times: dict[str, list[float]] = {name: [] for name in ways}
     report: dict[str, dict] = {}
     with ExitStack() as running_ones:
@@ -78,9 +77,8 @@ def in_turn(ways: dict[str, Way], data: bytes, rounds: int, starts: int = 3) -> 
             for name, server in servers.items():
                 times[name] += measure(server.port, "/", [one], 1, 1).ms
         for name, server in servers.items():
-            report[name] = {
+            report[name] = seconds[name] | {
                 "title": ways[name].title,
-                "cold_start_s": round(statistics.median(seconds[name]), 3),
                 "page": {"1": Timed(times[name][1:], sum(times[name][1:]) / 1000, []).summary()},
                 "peak_mb": round(server.memory_mb(peak=True), 1),
             }
@@ -179,43 +177,60 @@ def workers(data: bytes, each: int, settings: Iterable[tuple[int, int]] = WORKER
 def curves(
     image: Image.Image, each: int, slices: Iterable[int] = SLICES, sides: Iterable[int] = SIDES, crowds: Iterable[int] = CROWDS
 ) -> dict[str, list[tuple[int, float]]]:
-    """Milliseconds against the number of slices and the image's side; answers per second against the number of clients."""
-    data = encoded(image)
+    """Milliseconds against the number of slices and the image's side; answers per second against the number of clients.
+
+    Each is the median of `each` rounds over the whole curve, of slices and clients of three at most.
+    """
+    data, few = encoded(image), min(3, each)
+    one = Upload.of(("slice.jpg", data))
+    batches = {n: zipped(data, n) for n in slices}
+    scaled = {side: Upload.of(("slice.jpg", encoded(image, side=side))) for side in sides}
     with running(earlymed("")) as server:
-        server.wait_for_answer("/", Upload.of(("slice.jpg", data)))
+        server.wait_for_answer("/", one)
 
-        def median(path: str, upload: Upload, times: int) -> float:
-            return round(statistics.median(measure(server.port, path, [upload], 1, times).ms), 1)
+        def milliseconds(path: str, upload: Upload) -> float:
+            return measure(server.port, path, [upload], 1, 1).ms[0]
 
-        one = [Upload.of(("slice.jpg", data))]
+        def per_second(clients: int) -> float:
+            return measure(server.port, "/", [one], clients, max(2, 4 * each // clients)).summary()["per_second"]
+
         return {
-            "slices": [(n, median("/api/v1/predict", zipped(data, n), min(3, each))) for n in slices],
-            "sides": [(side, median("/", Upload.of(("slice.jpg", encoded(image, side=side))), each)) for side in sides],
-            "clients": [(n, measure(server.port, "/", one, n, max(4, 4 * each // n)).summary()["per_second"]) for n in crowds],
+            "slices": in_rounds(slices, lambda n: milliseconds("/api/v1/predict", batches[n]), few),
+            "sides": in_rounds(sides, lambda side: milliseconds("/", scaled[side]), each),
+            "clients": in_rounds(crowds, per_second, few),
         }
 
 
-def bulk(images: list[Path], count: int, each: int = 120) -> dict:
-    """Slices per second through scripts/predict.py, its start counted and not counted; and one by one through the API."""
-    with running(earlymed("")) as server:
-        uploads = [Upload.of((image.name, image.read_bytes())) for image in images]
-        server.wait_for_answer("/", uploads[0])
-        measure(server.port, "/api/v1/predict", uploads, 1, 5)
-        single = measure(server.port, "/api/v1/predict", uploads, 1, each).summary()["per_second"]
+def in_rounds(places: Iterable[int], measured: Callable[[int], float], rounds: int) -> list[tuple[int, float]]:
+    """A curve's places and the median of what was measured at each, one round over all of them after the other."""
+    places = list(places)
+    values = zip(*([measured(place) for place in places] for _ in range(rounds)), strict=True)
+    return [(place, round(statistics.median(some), 2)) for place, some in zip(places, values, strict=True)]
+
+
+def bulk(images: list[Path], count: int, each: int = 120, rounds: int = 3) -> dict:
+    """Slices per second through scripts/predict.py, its start not counted; and one by one through the API.
+
+    They take turns, so that whatever else the machine does hits both: all is the median over the rounds, the ratio that of the
+    rounds' ratios.
+    """
+    uploads = [Upload.of((image.name, image.read_bytes())) for image in images]
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for i in range(count):
             shutil.copy(images[i % len(images)], Path(folder) / f"{i:05d}.jpg")
-        few = Path(folder) / "00000.jpg"
-        started = time_of(["scripts/predict.py", str(few)])
-        seconds = time_of(["scripts/predict.py", folder])
-    per_second = (count - 1) / max(1e-9, seconds - started)
-    return {
-        "slices": count,
-        "seconds": round(seconds, 2),
-        "start_s": round(started, 2),
-        "per_second": round(per_second, 2),
-        "single_per_second": single,
-    }
+        for _ in range(rounds):
+            with running(earlymed("")) as server:
+                server.wait_for_answer("/", uploads[0])
+                measure(server.port, "/api/v1/predict", uploads, 1, 5)
+                single = measure(server.port, "/api/v1/predict", uploads, 1, each).summary()["per_second"]
+            started = time_of(["scripts/predict.py", str(Path(folder) / "00000.jpg")])
+            seconds = time_of(["scripts/predict.py", folder])
+            many = (count - 1) / max(1e-9, seconds - started)
+            rows.append((seconds, started, many, single, many / single))
+    names = ("seconds", "start_s", "per_second", "single_per_second", "ratio")
+    medians = (round(statistics.median(values), 2) for values in zip(*rows, strict=True))
+    return {"slices": count, "rounds": rounds} | dict(zip(names, medians, strict=True))
 
 
 def time_of(arguments: list[str]) -> float:

@@ -43,7 +43,6 @@ def targets(report: dict) -> list[Target]:
 
     load, network = report.get("load", {}), report.get("network", {}).get("engines", {})
     bulk, curves = report.get("bulk", {}), report.get("curves", {})
-    many = _over(bulk.get("per_second"), bulk.get("single_per_second"))
     page = ("page", "1", "p50_ms")
     found = [
         Target("page answer, bfloat16 or 8 bits, over the original's way", ratio(reduced, *page), 0.4),
@@ -57,7 +56,7 @@ def targets(report: dict) -> list[Target]:
         Target("… errors", _at(load, "crowd", "errors"), 0),
         Target("… p99 over p50", load.get("p99_over_p50"), 8),
         Target("… memory's slope per 1,000 requests", load.get("memory_slope_mb_per_1000"), 1, unit=" MB"),
-        Target("many slices through predict.py, over one after the other", many, 1.5, at_most=False),
+        Target("many slices through predict.py, over one after the other", bulk.get("ratio"), 1.5, at_most=False),
         Target("serving-only install, wheels to download", report.get("wheels_mb"), 300, unit=" MB"),
     ]
     if "stages" in report:
@@ -89,7 +88,3 @@ def _at(value: dict, *keys: str):
     for key in keys:
         value = value.get(key, {}) if isinstance(value, dict) else {}
     return value if value != {} else None
-
-
-def _over(a: float | None, b: float | None) -> float | None:
-    return a / b if a and b else None
