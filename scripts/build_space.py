@@ -11,6 +11,7 @@ from model.delivery import WrongFileError, check, read_saved_model_txt, write_sa
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = ("training", "original.py", "__pycache__", "*.part")
+FRESH = {".git", ".gitattributes", "README.md"}  # what Hugging Face lays into a Space that it has just created
 LARGE_FILES = "*.h5 filter=lfs diff=lfs merge=lfs -text\n"  # Spaces take files of more than 10 MB through git LFS only
 
 
@@ -32,7 +33,7 @@ def build(out: Path) -> None:
     """Write the folder; of an older Space everything but its `.git` is replaced.
 
     Raises:
-        FileExistsError: the folder holds something that is not a Space.
+        FileExistsError: the folder holds something that is not a Space of EarlyMed.
         WrongFileError: model.h5 is not the file that the project's Saved Model.txt describes.
     """
     check(ROOT / "model" / "model.h5", read_saved_model_txt(ROOT / "Saved Model.txt")["model.h5"])
@@ -48,13 +49,18 @@ def build(out: Path) -> None:
 
 def empty(out: Path) -> None:
     inside = list(out.iterdir()) if out.is_dir() else []
-    if inside and not (out / "app.py").is_file() and {path.name for path in inside} - {".git", ".gitattributes", "README.md"}:
+    if {path.name for path in inside} - FRESH and not is_space(out):
         raise FileExistsError(f"Expected a new or empty folder, or a Space. Received: {out} with {inside[0].name} in it")
     for path in inside:
         if path.is_dir() and path.name != ".git":
             shutil.rmtree(path)
         elif path.is_file():
             path.unlink()
+
+
+def is_space(folder: Path) -> bool:
+    """Whether `build` wrote it: other folders have an app.py, too, this project's not least."""
+    return all((folder / name).is_file() for name in ("app.py", "style.css", "words.py", "Saved Model.txt"))
 
 
 if __name__ == "__main__":
