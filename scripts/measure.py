@@ -1,6 +1,6 @@
 """Measure everything that the model card quotes, keep it in model.json, and write the README's table and the model card.
 
-Runs that stand beside --run are measured too when they held sources out, or trained under the official protocol.
+Runs named by --beside are measured too: those that held sources out, or trained under the official protocol.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,9 +23,21 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True, help="the run that gave the model its weights")
     parser.add_argument("--model", type=Path, default=ROOT / "model" / "model.h5", help="a model.h5 with its model.json")
     parser.add_argument("--ct", type=Path, metavar="FOLDER", help="what gather_ct.py wrote for this run")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="runs that held sources out, or took the official protocol",
+    )
     parser.add_argument("--every", type=int, default=4, metavar="N", help="corrupt only each Nth Testing slice")
     args = parser.parse_args()
-    for command in commands(args.data, args.manifest, args.run, args.model, args.every, args.ct):
+    try:
+        planned = commands(args.data, args.manifest, args.run, args.model, args.every, args.ct, args.beside)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    for command in planned:
         print("$ python " + shlex.join(command), flush=True)
         done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False)
         if done.returncode:
@@ -32,8 +45,15 @@ def main() -> int:
     return 0
 
 
-def commands(data: Path, manifest: Path, run: Path, model: Path, every: int, ct: Path | None = None) -> list[list[str]]:
-    """What is run, in order, each as arguments of python."""
+def commands(
+    data: Path, manifest: Path, run: Path, model: Path, every: int, ct: Path | None = None, beside: Sequence[Path] = ()
+) -> list[list[str]]:
+    """What is run, in order, each as arguments of python. Without DATA/not_brain_mri nothing is asked of other things.
+
+    Raises:
+        FileNotFoundError: when a run in `beside` has no model.json.
+        ValueError: when two of them would be kept under the same name.
+    """
     data, manifest, run, model = (path.resolve() for path in (data, manifest, run, model))
     facts = str(model.with_name("model.json"))
     testing = ["--data", data / "brain_tumor_mri" / "Testing"]
@@ -43,12 +63,13 @@ def commands(data: Path, manifest: Path, run: Path, model: Path, every: int, ct:
     plan = [
         [*testing, *masks, *plots, "--model", model, "--record", "testing"],
         [*sides, "--run", run, "--side", "validation", "--model", model, "--record", "validation"],
-        ["--outside", data / "not_brain_mri", "--model", model, "--record", "outside"],
         [*testing, "--corruptions", "--every", every, *plots, "--model", model, "--record", "corruptions"],
     ]
+    if (data / "not_brain_mri").is_dir():
+        plan.insert(2, ["--outside", data / "not_brain_mri", "--model", model, "--record", "outside"])
     if ct:
         plan.append(["--ct", ct.resolve(), "--model", model, "--record", "ct"])
-    for other in sorted(run.parent.glob("*/model.json")):
+    for other in (folder.resolve() / "model.json" for folder in beside):
         training = json.loads(other.read_text())["training"]
         weights = ["--model", other.with_name("model.h5"), "--record-in", facts]
         held_out = [*sides, "--run", other.parent, "--side", "held_out"]
@@ -58,6 +79,9 @@ def commands(data: Path, manifest: Path, run: Path, model: Path, every: int, ct:
             plan.append([*held_out, *weights, "--record", "held_out"])
         if training["protocol"] == "official":
             plan.append([*testing, *masks, *weights, "--record", "official"])
+    names = [arguments[arguments.index("--record") + 1] for arguments in plan]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"expected runs that show different things. Received: more than one for {', '.join(twice)}")
     evaluations = [["scripts/evaluate.py", *map(str, arguments)] for arguments in plan]
     return [*evaluations, ["scripts/figures.py", "--write"], ["scripts/model_card.py", "--write"]]
 

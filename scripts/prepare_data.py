@@ -32,6 +32,7 @@ def main() -> int:
     print(f"unreadable files: {len(unreadable)}")
     print(f"Testing images with a twin in Training: {f['testing_linked_to_training']} of {f['testing']}")
     print(f"Training images with a twin in Testing, to purge: {f['training_purged']} of {f['training']}")
+    print(f"these, and what is in a group with an image of Testing: {f['training_left_out']}")
     print(f"images of other sources with a twin in Testing, to purge: {f['extra_purged']}")
     return 0
 

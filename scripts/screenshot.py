@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -49,7 +50,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots")
     parser.add_argument("--all", action="store_true", help="every page in both schemes and sizes, not only those of the docs")
-    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    browsers = filter(None, map(shutil.which, ("chromium", "chromium-headless-shell")))
+    parser.add_argument("--chromium", default=next(browsers, "/usr/bin/chromium"), help="(default: %(default)s)")
     args = parser.parse_args()
     wanted = [(name, size, scheme) for name in PAGES for size in SIZES for scheme in SCHEMES] if args.all else CHOSEN
 

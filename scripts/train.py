@@ -21,7 +21,7 @@ from model.training.export import export
 from model.training.fit import fit, history, smoke
 from model.training.odds import split_of
 from model.training.precision import PRECISIONS, policy
-from model.training.sides import check_branch, remember, remembered
+from model.training.sides import check_asked, check_branch, remember, remembered
 
 
 def main() -> int:
@@ -85,6 +85,11 @@ def main() -> int:
         stages = tuple(replace(s, **{field: v}) for s, v in zip(stages, values, strict=True))
     if not any(i.label in LABELS for i in split["validation"]) or not split["train"]:
         parser.error(f"expected slices of known class to train and to validate on. Received: {len(items)} slices in all")
+    asked = {name: getattr(args, name) for name in ("protocol", "hold_out", "seed", "limit")}
+    try:
+        check_asked(args.run, asked)
+    except ValueError as error:
+        parser.error(str(error))
     remember(args.run, split)
     print({name: len(chosen) for name, chosen in split.items()}, flush=True)
 
@@ -103,7 +108,7 @@ def main() -> int:
         "branch": args.branch.name if args.branch else before["branch"],
         "went_on_from": [named(file) for file in args.go_on or []],
         "history": before["history"] + history(args.run),
-        "weights": "imagenet" if args.weights == "imagenet" else Path(args.weights).name,
+        "weights": before["weights"] if start else "imagenet" if args.weights == "imagenet" else Path(args.weights).name,
     }
     export(trained, args.data, split, args.run, args.out, facts, args.serve)
     return 0

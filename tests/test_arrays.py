@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,20 @@ def test_what_is_cached_is_not_preprocessed_again_and_stays_in_order(data, items
     for name in ("images", "masks", "has_mask"):
         assert np.array_equal(getattr(later, name), getattr(fresh, name))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["arrays-64.npz", "other"]
+
+
+def test_a_mask_that_came_later_or_changed_is_not_missed(data, items, tmp_path, monkeypatch):
+    tumor = next(i for i in items if i.mask and i.label in ("glioma", "meningioma", "pituitary"))
+    without = replace(tumor, mask="")
+    assert not Arrays.load(data, [without], 64, tmp_path).has_mask[0]
+    found = Arrays.load(data, [tumor], 64, tmp_path)
+    assert found.has_mask[0] and found.masks[0].any()
+    monkeypatch.setattr(arrays_module, "VERSION", 2)
+    asked = []
+    original = arrays_module.load_arrays
+    monkeypatch.setattr(arrays_module, "load_arrays", lambda *given: asked.append(len(given[1])) or original(*given))
+    Arrays.load(data, [tumor], 64, tmp_path)
+    assert asked == [1]
 
 
 def test_stripped_copies_differ_in_the_shell_and_depend_on_the_seed_alone(data, items, tmp_path):

@@ -175,6 +175,7 @@ def test_leak_figures_of_the_tree(manifest):
         "testing_linked_to_training": 2,
         "training": 5,
         "training_purged": 2,
+        "training_left_out": 2,
         "extra_purged": 1,
     }
 
@@ -196,6 +197,7 @@ def test_leak_figures_count_what_they_say():
         "testing_linked_to_training": 2,
         "training": 3,
         "training_purged": 1,
+        "training_left_out": 2,
         "extra_purged": 1,
     }
 

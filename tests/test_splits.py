@@ -119,6 +119,21 @@ def test_a_source_held_out_is_seen_by_neither():
     assert {i.source for i in split["testing"]} == {"kaggle"}
 
 
+def test_what_is_nearly_the_same_as_something_held_out_is_seen_by_neither():
+    items = [
+        item(0, group=1),
+        item(1, split="Extra", source="br35h_tumor", group=1),
+        item(2, group=2),
+        item(3, split="Testing", group=3),
+    ]
+    for protocol in ("leakfree", "official"):
+        split = assign(items, protocol, 0, hold_out=["br35h_tumor"])
+        assert paths(split["train"] + split["validation"]) == {items[2].path}
+        assert paths(split["held_out"]) == {items[1].path}
+    split = assign(items, "leakfree", 0)
+    assert len(split["train"] + split["validation"]) == 3
+
+
 # The annotation promises any Iterable, and `in` eats an iterator.
 def test_what_is_held_out_may_be_any_iterable():
     items = [item(n, split="Extra", source=source) for n in range(3) for source in ("healthy_t1", "br35h_tumor")]

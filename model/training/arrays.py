@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.preprocessing import VERSION
 from model.training.dataset import Item, load_arrays
 from model.training.stripping import DEPTHS, strip_skull
 
@@ -21,9 +22,12 @@ class Arrays:
 
     @classmethod
     def load(cls, data: Path, items: list[Item], size: int, folder: Path) -> "Arrays":
-        """Preprocess what `arrays-SIZE.npz` in a folder does not hold yet, and keep it there; runs may share it."""
+        """Preprocess what `arrays-SIZE.npz` in a folder does not hold yet, and keep it there; runs may share it.
+
+        A slice is prepared anew when its class, its mask or how slices are prepared has changed.
+        """
         cache = folder / f"arrays-{size}.npz"
-        keys = [f"{i.path}:{i.sha256}:{i.label}" for i in items]
+        keys = [f"{i.path}:{i.sha256}:{i.label}:{_mask_of(data, i)}:{VERSION}" for i in items]
         saved = {"keys": np.array([], str)}
         if cache.is_file():
             with np.load(cache) as file:
@@ -47,6 +51,11 @@ class Arrays:
             rows = list(pool.map(_strip, self.images, self.masks, depths, chunksize=64))
         images, masks = zip(*rows, strict=True)
         return Arrays(self.items, np.stack(images), np.stack(masks), self.has_mask)
+
+
+def _mask_of(data: Path, item: Item) -> str:
+    """Which mask it has: its place and size in bytes, nothing when it has none."""
+    return f"{item.mask}:{(data / item.mask).stat().st_size}" if item.mask else ""
 
 
 def _strip(image: np.ndarray, mask: np.ndarray, depth: float) -> tuple[np.ndarray, np.ndarray]:

@@ -102,13 +102,14 @@ def leak_figures(items: Iterable[Item]) -> dict[str, int]:
     """How far Testing leaks: its size, its images with a twin outside it, and what must be purged for an honest test."""
     items = [i for i in items if not i.error]
     purged = [i for i in items if i.testing_twin]
-    outside = {i.group for i in items if i.split == "Training"}
+    outside, tested = ({i.group for i in items if i.split == split} for split in ("Training", "Testing"))
     testing = [i for i in items if i.split == "Testing"]
     return {
         "testing": len(testing),
         "testing_linked_to_training": sum(i.group in outside for i in testing),
         "training": sum(i.split == "Training" for i in items),
         "training_purged": sum(i.split == "Training" for i in purged),
+        "training_left_out": sum(i.split == "Training" and (i.testing_twin or i.group in tested) for i in items),
         "extra_purged": sum(i.split == "Extra" for i in purged),
     }
 
@@ -118,7 +119,8 @@ def assign(items: Iterable[Item], protocol: str, seed: int, hold_out: Iterable[s
 
     Near-duplicates and slices of one patient stay together. The side is a hash of the group and the seed, so adding a source
     moves nothing. Under `leakfree` whatever has a twin in Testing, or a group in common with it, is left out; under
-    `official` all of Training is used, as published figures do. Sources in `hold_out` are seen by neither.
+    `official` all of Training is used, as published figures do. Sources in `hold_out` are seen by neither, nor is what has a
+    group in common with them.
 
     Raises:
         ValueError: for another protocol.
@@ -129,13 +131,14 @@ def assign(items: Iterable[Item], protocol: str, seed: int, hold_out: Iterable[s
     items = [i for i in items if not i.error and i.label]
     units = _units(items)
     testing_groups = {i.group for i in items if i.split == "Testing"}
+    held_out_groups = {i.group for i in items if i.source in hold_out and i.split != "Testing"}
     split = {"train": [], "validation": [], "testing": [], "held_out": []}
     for item, unit in zip(items, units, strict=True):
         if item.split == "Testing":
             split["testing"].append(item)
         elif item.source in hold_out:
             split["held_out"].append(item)
-        elif protocol == "leakfree" and (item.testing_twin or item.group in testing_groups):
+        elif item.group in held_out_groups or (protocol == "leakfree" and (item.testing_twin or item.group in testing_groups)):
             continue
         else:
             draw = int.from_bytes(hashlib.sha256(f"{seed}:{unit}".encode()).digest()[:8], "big") / 2**64

@@ -27,7 +27,7 @@ def evenly(items: list[Item], most: int) -> np.ndarray:
 
 
 def with_variants(images: np.ndarray) -> np.ndarray:
-    """The images, uint8 (n, s, s), then copies of them: uint8 (about 2.5 n, s, s), the same for the same images.
+    """The images, uint8 (n, s, s), then copies of them: uint8 (about 2.75 n in all, s, s), the same for the same images.
 
     Every second one with its skull stripped; of these, half once more smoothed and half with other tones; and of the whole
     slices one quarter turned by a right angle, one with other tones and one smoothed.

@@ -1,4 +1,4 @@
-"""Which slice a run trains on, validates on, or must not see: remembered in the run's folder as `split.json`."""
+"""What a run was asked for, and which slice it trains on, validates on, or must not see: `asked.json`, `split.json`."""
 
 import json
 from pathlib import Path
@@ -25,6 +25,25 @@ def remembered(run: Path, items: list[Item]) -> dict[str, list[Item]] | None:
         if item.path in sides:
             split[sides[item.path]].append(item)
     return split
+
+
+def check_asked(run: Path, asked: dict) -> None:
+    """Keep what a new run is asked for, such as its protocol and seed.
+
+    Raises:
+        ValueError: when the run was started with something else: its split would not be what model.json tells of it.
+    """
+    file = run / "asked.json"
+    if not file.is_file():
+        if not (run / "split.json").is_file():  # an older run tells nothing
+            run.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(asked))
+        return
+    before = json.loads(file.read_text())
+    other = [key for key in asked if before.get(key) != asked[key]]
+    if other:
+        expected, received = (", ".join(f"{key} {what.get(key)}" for key in other) for what in (before, asked))
+        raise ValueError(f"{run} was begun with {expected}. Expected the same, or a new run. Received: {received}")
 
 
 def check_branch(name: str, before: dict[str, list[Item]], split: dict[str, list[Item]]) -> None:
