@@ -78,6 +78,7 @@ def create_app(config: Mapping | None = None, classifier=None) -> Flask:
     app.config.from_mapping(settings.defaults())
     app.config.from_mapping(config or {})
     app.config["MAX_FORM_PARTS"] = 2 * app.config["MAX_FILES"]  # who sends a few too many hears how many they were
+    app.config["MAX_FORM_MEMORY_SIZE"] = None  # MAX_CONTENT_LENGTH is the limit, of fields as of files
     if classifier is None:
         classifier = load_classifier(app.config)
     app.extensions["classifier"] = classifier

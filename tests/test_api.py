@@ -151,6 +151,14 @@ def test_a_form_that_cannot_be_read_is_not_taken_for_an_empty_one(client, body, 
     assert (named.status_code, named.get_json()["file"]) == (200, "cráneo.png")
 
 
+@pytest.mark.parametrize("size", [1_000, 1_000_000])
+def test_a_field_without_a_file_is_none_however_long_it_is(client, size):
+    """As `curl -F 'file=<slice.dcm'` sends it."""
+    body = b'--edge\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + b"x" * size + b"\r\n--edge--"
+    response = client.post(API, data=body, content_type="multipart/form-data; boundary=edge")
+    assert (response.status_code, response.get_json()["error"]["code"]) == (400, "no_file")
+
+
 @pytest.mark.parametrize(
     ("method", "url", "status", "code"),
     [

@@ -18,7 +18,8 @@ from app import create_app
 from fakes import ok, picture, refused
 from model.classifier import BATCH
 from uploads import BAD_UPLOADS, PNG, TEXT, on_the_page, send
-from web.following import Stopped, follow
+from web.errors import RequestError
+from web.following import Stopped, follow, stop_all
 from web.pages import LINES
 
 ACCEPT = {"Accept": LINES}
@@ -156,13 +157,14 @@ def test_who_goes_away_gives_the_turn_back_and_stops_the_work(fake, caplog):
     assert send(app.test_client(), "/", ("a.png", PNG)).status_code == 200
 
 
-def test_a_client_that_is_known_to_be_gone_ends_the_work(fake):
+def test_a_client_that_is_known_to_be_gone_ends_the_work(fake, caplog):
     fake.answer = lambda pixels: time.sleep(0.01) or ok()(pixels)
     app = create_app({"MAX_CONCURRENT": 1, "MAX_WAITING": 0}, classifier=fake)
     environ = {"waitress.client_disconnected": lambda: True}
     response = send(app.test_client(), "/", ("head.nii", nifti(6 * BATCH)), headers=ACCEPT, environ_overrides=environ)
-    assert [line for line in lines(response) if "html" in line] == []
+    assert (response.status_code, lines(response)) == (200, [])
     assert len(fake.calls) < 6
+    assert "failed" not in caplog.text
     assert send(app.test_client(), "/", ("a.png", PNG)).status_code == 200
 
 
@@ -210,3 +212,19 @@ def test_closing_stops_the_work():
     next(steps)
     steps.close()
     assert heard == ["stopped"]
+
+
+def test_the_server_s_end_stops_all_work_and_says_so():
+    def work(progress):
+        for step in range(10**9):
+            progress(step, 10**9)
+
+    others = [follow(work), follow(work)]
+    for steps in others:
+        next(steps)
+    stop_all()
+    for steps in others:
+        with pytest.raises(RequestError) as stopped:
+            list(steps)
+        assert (stopped.value.status, stopped.value.code) == (503, "stopped")
+    assert list(follow(lambda progress: progress(1, 2))) == [(1, 2)]

@@ -51,6 +51,15 @@ def test_a_series_that_does_not_say_where_it_lies_has_no_outlines_to_download(cl
     assert "mask.nii.gz" not in page.text
 
 
+def test_an_uncertain_volume_without_a_tumor_shows_a_slice_that_has_an_answer(client, fake):
+    fake.answer = [*[ok("notumor")] * 3, *[refused()] * 4]
+    (card,) = cards(send(client, "/", ("head.nii", nifti(7))))
+    text = text_of(card)
+    assert 'data-status="ok"' in card and 'data-label="notumor"' in card and "uncertain" in text
+    assert "does not look like a brain MRI slice" not in text
+    assert "Slice 3 of 7" in text
+
+
 def test_a_volume_with_too_few_slices_analyzed_gets_no_class(client, fake):
     fake.answer = [ok(), ok(), refused(), refused(), refused(), refused()]
     (card,) = cards(send(client, "/", ("head.nii", nifti())))

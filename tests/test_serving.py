@@ -16,6 +16,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 from flask import Flask, request
 
@@ -23,6 +25,7 @@ from app import create_app
 from servers import COMMAND, ROOT, environment, running_server
 from uploads import PNG
 from web import serving, settings
+from web.pages import LINES
 
 
 def run(**changes: str) -> subprocess.CompletedProcess:
@@ -38,6 +41,25 @@ def test_signal_ends_it_in_order(number):
         output = server.output()
     assert code == 0, output
     assert f"EarlyMed is ready on {server.url}" in output
+    assert "Traceback" not in output
+
+
+def test_signal_ends_a_long_analysis_too():
+    """A volume of a thousand slices takes much longer than the five seconds that answers in work get."""
+    values = np.random.default_rng(0).integers(0, 400, (64, 64, 1000)).astype(np.int16)
+    volume = nibabel.Nifti1Image(values, np.eye(4)).to_bytes()
+    body = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.nii"\r\n\r\n' + volume + b"\r\n--edge--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=edge", "Accept": LINES}
+    with running_server() as server:
+        request = urllib.request.Request(server.url, body, headers)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            assert [json.loads(response.readline())["done"] for _ in range(3)][-1] > 0
+            server.process.send_signal(signal.SIGTERM)
+            started = time.monotonic()
+            code = server.process.wait(60)
+        seconds, output = time.monotonic() - started, server.output()
+    assert code == 0, output
+    assert seconds < 12
     assert "Traceback" not in output
 
 

@@ -28,7 +28,10 @@ CODES = {
         "no_volume": "no mask as NIfTI or DICOM SEG, because the file lacks what that format needs",
     },
     500: {"internal_error": "a fault of this program"},
-    503: {"busy": "too many requests or bytes are waiting; try again after the seconds in `Retry-After`"},
+    503: {
+        "busy": "too many requests or bytes are waiting; try again after the seconds in `Retry-After`",
+        "stopped": "the server was stopped before the answer was ready",
+    },
 }
 TITLES = {
     400: "No image to analyze",

@@ -1,4 +1,4 @@
-"""Work in a thread that tells how far it is, followed from a generator; it stops when the generator is closed."""
+"""Work in a thread that tells how far it is, followed from a generator; it stops when that is closed, or the server."""
 
 import queue
 import threading
@@ -7,18 +7,31 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from web.analysis import Progress
+from web.errors import RequestError
 
 T = TypeVar("T")
+
+
+followed: set[threading.Event] = set()  # of what is at work: set, it is to stop
 
 
 class Stopped(Exception):
     """Raised in the work when nobody waits for it any more."""
 
 
+def stop_all() -> None:
+    """Stop whatever is at work where it next tells how far it is: Python waits for such threads before it ends."""
+    for stopped in tuple(followed):
+        stopped.set()
+
+
 def follow(work: Callable[[Progress], T]) -> Generator[tuple[int, int], None, T]:
     """Yields (done, total) each time that `work` tells, and returns what it returns.
 
     Closing the generator stops the work where it next tells how far it is, and waits for that.
+
+    Raises:
+        RequestError: the server was stopped meanwhile.
     """
     told: queue.SimpleQueue = queue.SimpleQueue()
     stopped = threading.Event()
@@ -28,6 +41,7 @@ def follow(work: Callable[[Progress], T]) -> Generator[tuple[int, int], None, T]
             raise Stopped
         told.put((done, total))
 
+    followed.add(stopped)
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work, progress)
         future.add_done_callback(lambda _: told.put(None))
@@ -35,5 +49,8 @@ def follow(work: Callable[[Progress], T]) -> Generator[tuple[int, int], None, T]
             while (step := told.get()) is not None:
                 yield step
             return future.result()
+        except Stopped:
+            raise RequestError(503, "stopped", "The server was stopped.") from None
         finally:
             stopped.set()
+            followed.discard(stopped)

@@ -31,11 +31,17 @@ class Item:
 
     @property
     def shown(self) -> int:
-        """The index in `answers` of the slice that is shown first: a study's best one, or else its middle."""
+        """The index in `answers` of the slice that is shown first: a study's best one, or else its middle.
+
+        Where there is an answer it is none that was refused.
+        """
         if self.study is None:
             return 0
-        best = self.study.study.best_slice
-        return len(self.answers) // 2 if best is None else best - self.study.study.start
+        study, middle = self.study.study, len(self.answers) // 2
+        if study.best_slice is not None:
+            return study.best_slice - study.start
+        answered = [i for i, one in enumerate(self.answers) if one.prediction and one.prediction.status == "ok"]
+        return min(answered, key=lambda i: abs(i - middle), default=middle) if study.label else middle
 
     @property
     def answer(self) -> Answer:

@@ -70,8 +70,10 @@ def page_files() -> list[tuple[str, bytes]]:
 
 
 def started(lines: Generator[str, None, None]) -> Iterator[str]:
-    """The same lines; the first is made at once, so that what fails before it gets its own status."""
-    first = next(lines)
+    """The same lines; the first is made at once, so that what fails before it gets its own status. None when nobody waits."""
+    first = next(lines, None)
+    if first is None:
+        return iter(())
 
     def rest() -> Iterator[str]:
         try:

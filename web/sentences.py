@@ -34,6 +34,7 @@ TEMPLATES = (
     N_("The form cannot be read."),
     N_("Expected multipart/form-data, with the names of files in UTF-8."),
     N_("Too many images are being analyzed."),
+    N_("The server was stopped."),
     N_("More is being sent at once than is held in memory."),
     N_("Please try again in %(seconds)s seconds."),
     N_("Expected at most %(size)s MB in all."),

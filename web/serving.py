@@ -15,6 +15,8 @@ from flask import Flask
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 
+from web.following import stop_all
+
 DRAIN_LIMIT = 2**30  # bytes of an oversize body that are read and dropped, so that the client hears why; then it is cut
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallopt
 ARENAS = 1
@@ -162,7 +164,7 @@ def address(listener: socket.socket) -> str:
 
 
 def serve(app: Flask, listener: socket.socket) -> None:
-    """Answer requests until a signal comes; answers in work get five seconds to end."""
+    """Answer requests until a signal comes; answers in work get five seconds to end, then they are given up."""
     server = waitress.create_server(
         app,
         sockets=[listener],
@@ -178,3 +180,4 @@ def serve(app: Flask, listener: socket.socket) -> None:
     server.answers = itertools.count(1)
     server.adj.room = Room.of(app.config)
     server.run()
+    stop_all()
