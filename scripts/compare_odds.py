@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from model.labels import LABELS, NOTUMOR
 from model.training.dataset import load_manifest
 from model.training.odds import asked, compare
 from model.training.sides import remembered
@@ -36,6 +37,8 @@ def main() -> int:
     split = remembered(args.run, load_manifest(args.manifest))
     if not split or not split["held_out"]:
         parser.error(f"expected a run with --hold-out in {args.run}. Received: none")
+    if len({i.label == LABELS[NOTUMOR] for i in split["held_out"]}) < 2:
+        parser.error("expected a run that held out tumors and healthy slices. Received: one that held out either alone")
     sides = {name: split[name] for name in ("validation", "held_out")}
     given = {name: asked(model, args.data, items, args.manifest.parent) for name, items in sides.items()}
     report = {weight: compare(given, sides, weight) for weight in args.weights}

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tqdm import tqdm
 
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
+from model.labels import LABELS
 from model.training.asking import Case, ask, cases_of, find_cases
 from model.training.corruptions import robustness, robustness_plot
 from model.training.dataset import load_manifest
@@ -94,7 +95,10 @@ def measure_outside(classifier: Classifier, args: argparse.Namespace) -> dict:
 
 
 def measure_corruptions(classifier: Classifier, args: argparse.Namespace) -> dict:
-    report = robustness(classifier, cases(args), progress)
+    found = cases(args)
+    if not any(case.label in LABELS for case in found):
+        raise FileNotFoundError(f"Expected slices of a known class, to corrupt. Received: {len(found)} of none")
+    report = robustness(classifier, found, progress)
     print(f"{'corruption':18}{'accuracy':>10}{'refused':>10}{'confident errors':>18}")
     for name, row in report.items():
         shares = [f"{100 * row[key]['value']:.1f} %" for key in ("accuracy", "refused", "confident_errors")]

@@ -14,9 +14,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 
 from servers import free_port, running_server
+from web.pages import LINES
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
@@ -90,8 +93,8 @@ def proxied(tmp_path_factory):
             process.wait(30)
 
 
-def ask(url: str, body: bytes | None = None, password: str = "secret"):
-    request = urllib.request.Request(url, body)
+def ask(url: str, body: bytes | None = None, password: str = "secret", accept: str = "*/*"):
+    request = urllib.request.Request(url, body, {"Accept": accept})
     request.add_header("Authorization", "Basic " + base64.b64encode(f"nurse:{password}".encode()).decode())
     request.add_header("Content-Type", "multipart/form-data; boundary=edge")
     deadline = time.monotonic() + 30
@@ -118,6 +121,18 @@ def test_an_upload_goes_through_and_leaves_nothing(proxied):
     assert "Ophelia" not in (folder / "error.log").read_text()
     assert "temporary file" not in (folder / "error.log").read_text()
     assert not list(folder.rglob("access.log"))
+
+
+def test_how_far_the_work_is_comes_while_it_is_at_work(proxied):
+    """Lines of a few bytes, which nginx would keep until it has a page of them."""
+    values = np.random.default_rng(0).integers(0, 400, (64, 64, 100)).astype(np.int16)
+    began, came = time.monotonic(), []
+    with ask(proxied[0], form(nibabel.Nifti1Image(values, np.eye(4)).to_bytes()), accept=LINES) as response:
+        for line in response:
+            if "done" in json.loads(line):
+                came.append(time.monotonic())
+    assert len(came) > 5
+    assert came[len(came) // 2] - began < 0.8 * (came[-1] - began)
 
 
 def test_nobody_without_a_password(proxied):

@@ -1,5 +1,6 @@
 import argparse
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from model.training.sides import remember
 from synthetic import write_tree
 
 ROOT = Path(__file__).parents[1]
-cases = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))["cases"]
+script = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))
+cases = script["cases"]
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +40,13 @@ def test_one_source_of_a_side(asked):
 def test_a_source_that_is_not_there(asked):
     with pytest.raises(FileNotFoundError, match=r"Expected slices of kaggle with a side held_out in .*run\. Received: none"):
         asked("held_out", "kaggle")
+
+
+def test_corruptions_need_slices_of_a_known_class(tmp_path):
+    """Of a tumor of unknown type nobody can say whether a corruption made the answer wrong."""
+    write_tree(tmp_path)
+    (tmp_path / "only" / "tumor").mkdir(parents=True)
+    shutil.copy(next((tmp_path / "br35h_tumor").iterdir()), tmp_path / "only" / "tumor")
+    options = argparse.Namespace(data=tmp_path / "only", manifest=None, run=None, side=None, source=None, every=1, masks=None)
+    with pytest.raises(FileNotFoundError, match=r"^Expected slices of a known class, to corrupt\. Received: 1 of none$"):
+        script["measure_corruptions"](None, options)

@@ -42,7 +42,8 @@ def page_words() -> dict:
 @pages.post("/")
 def answer_page() -> str | Response:
     if wants_lines():
-        return Response(stream_with_context(started(answer_lines())), content_type=LINES)
+        lines = stream_with_context(started(answer_lines()))
+        return Response(lines, headers={"X-Accel-Buffering": "no"}, content_type=LINES)  # nginx keeps short lines otherwise
     analysis = answer_upload(page_files)
     return render_template("answer.html", detailed=DETAILED, **context(analysis, items(analysis), live=False))
 
