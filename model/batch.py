@@ -22,7 +22,7 @@ import numpy as np
 from model.classifier import BATCH
 from model.engines.processor import cores
 from model.prediction import Prediction, error_record, unread_record
-from model.reading import LIMITS, Limits, ReadError, Scan, read
+from model.reading import LIMITS, Budget, Limits, OverLimit, ReadError, Scan, read
 from model.study import Study, studies
 
 WAKE = 0.5  # seconds
@@ -36,8 +36,20 @@ class Source:
     name: str
     path: Path | None
 
-    def content(self) -> bytes:
-        return sys.stdin.buffer.read() if self.path is None else self.path.read_bytes()
+    def content(self, limits: Limits = LIMITS) -> bytes:
+        """Its bytes. A file of more than the limits allow is not read, standard input only until it is more.
+
+        Raises:
+            OverLimit: there are more.
+            OSError: the file cannot be opened.
+        """
+        if self.path is not None:
+            Budget(limits, self.path.stat().st_size)
+            return self.path.read_bytes()
+        data = sys.stdin.buffer.read(limits.max_bytes + 1)
+        if len(data) > limits.max_bytes:
+            raise OverLimit(f"Expected at most {limits.max_bytes:,} bytes. Received: more.")
+        return data
 
 
 @dataclass
@@ -138,7 +150,7 @@ def _result(future: Future) -> list[Answer]:
 def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
     started = time.perf_counter()
     try:
-        scan = read(source.content(), limits)
+        scan = read(source.content(limits), limits)
     except ReadError as error:
         took = {"read": (time.perf_counter() - started) * 1000.0}
         return [Answer(source, record=unread_record(source.name, error, version, took))]

@@ -53,12 +53,12 @@ def look(pixels: np.ndarray) -> str | None:
         return f"The image is too small: expected at least {MIN_SIDE} x {MIN_SIDE} pixels, received {width} x {height}."
     if max(height, width) > MAX_ASPECT * min(height, width):
         return f"The image is a strip: expected sides within 1 to {MAX_ASPECT:.0f}, received {width} x {height} pixels."
-    colors = pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] >= 3 else None
+    shown = _shown(pixels)
     full = 255.0 if pixels.dtype == np.uint8 else _spread(pixels, 0, 99.9)
-    if full == 0 or _spread(_shown(pixels), 1, 99) < MIN_CONTRAST * full:
+    if full == 0 or _spread(shown, 1, 99) < MIN_CONTRAST * full:
         return "The image is blank: it shows next to no contrast."
-    if colors is not None:
-        first, *others = np.moveaxis(colors, 2, 0)
+    if shown.ndim == 3 and shown.shape[2] == 3:
+        first, *others = np.moveaxis(shown, 2, 0)
         most, least = (functools.reduce(choose, others, first) for choose in (np.maximum, np.minimum))
         spread = (most.astype(np.float32) - least) / full
         share = float((spread > COLORED).mean())

@@ -6,12 +6,19 @@
 Names are relative to the folder that was given, so that what is written lies as its inputs do.
 """
 
+import functools
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from model import reading
 from model.batch import Source
 from model.exports import FORMATS
+from model.loose import kind
+
+VOLUMES = ("DICOM", "NIfTI", "ZIP")  # may hold slices whose mask is written as one file
 
 
 class UsageError(Exception):
@@ -64,25 +71,65 @@ def find_sources(paths: list[str], out: Path | None = None) -> list[Input]:
                 if file.resolve() != own:
                     name = file.relative_to(path)
                     folder = top if file.parent == path else Folder(number, name.parent.as_posix(), name.parent)
-                    sources.append(Input(name.as_posix(), file, name.with_suffix(".png"), folder))
+                    sources.append(Input(name.as_posix(), file, picture_name(name), folder))
         elif path.is_file():
-            sources.append(Input(given, path, PurePath(path.name).with_suffix(".png")))
+            sources.append(Input(given, path, picture_name(PurePath(path.name))))
         else:
             raise UsageError(f"expected a file, a folder or -. Received: {given}, which does not exist")
     return sources
 
 
+def picture_name(name: PurePath) -> PurePath:
+    """With .png in place of its ending; what is all digits is none, but the last part of a UID or a slice's number."""
+    return name.with_name(f"{name.name}.png") if name.suffix[1:].isdigit() else name.with_suffix(".png")
+
+
 def check_targets(sources: list[Input], masks: Path | None, overlays: Path | None, volume_format: str | None) -> None:
-    """Raises UsageError when a mask or an overlay would be written over one of the files that are read."""
-    own = {source.path.resolve() for source in sources if source.path}
+    """Raises UsageError when a mask or an overlay would be written over an input, or over what comes of another input.
+
+    Where names say so, the beginnings of the files are read: what lies beside a picture, under its name, may describe it.
+    """
+    if masks and overlays and masks.resolve() == overlays.resolve():
+        raise UsageError(f"expected a folder for --masks and another for --overlay. Received: {masks} for both")
+    resolve = functools.cache(Path.resolve)
+    own = {resolve(source.path) for source in sources if source.path}
+    claims = defaultdict(dict)  # target -> what it may come of, resolved -> the same as it was given, and its files
     for source in sources:
-        targets = [folder / source.picture for folder in (masks, overlays) if folder]
-        if volume_format:
-            bases = [source.base, source.folder.base] if source.folder else [source.base]
-            targets += [masks / volume_name(base, volume_format) for base in bases]
-        for target in targets:
+        for target, origin in _targets(source, masks, overlays, volume_format):
             if target.resolve() in own:
                 raise UsageError(f"expected another folder for pictures. Received: one in which {target} is an input")
+            claims[target.resolve()].setdefault(resolve(origin), (origin, []))[1].append(source.path)
+    for target, origins in claims.items():
+        if len(origins) > 1:
+            writers = [origin for origin, files in origins.values() if _may_write(target, origin, files)]
+            if len(writers) > 1:
+                raise UsageError(
+                    f"expected another name for each picture and mask. Received: {writers[0]} and {writers[1]}, which both "
+                    f"give {target}; give the folder that holds both, rename one, or write them to different folders"
+                )
+
+
+def _targets(
+    source: Input, masks: Path | None, overlays: Path | None, volume_format: str | None
+) -> Iterator[tuple[Path, Path]]:
+    """Yield what may be written, and what it comes of: a file, or the folder of a series' files."""
+    file = source.path or Path(source.name)
+    for folder in filter(None, (masks, overlays)):
+        yield folder / source.picture, file
+    if volume_format:
+        yield masks / volume_name(source.base, volume_format), file
+        if source.folder:
+            yield masks / volume_name(source.folder.base, volume_format), file.parent
+
+
+def _may_write(target: Path, origin: Path, files: list[Path | None]) -> bool:
+    """By how the files begin; of standard input (None) nobody knows."""
+    if None in files:
+        return True
+    kinds = [kind(file) for file in files]
+    if origin.is_dir():
+        return kinds.count("DICOM") > 1
+    return kinds[0] in (reading.FORMATS if target.suffix == ".png" else VOLUMES)
 
 
 def volume_name(base: PurePath, format: str, start: int = 0) -> PurePath:

@@ -140,11 +140,16 @@ def unpacked(data: bytes, shape: tuple[int, int]) -> np.ndarray:
 
 def may_be_dicom(path: Path) -> bool:
     """Does the file begin like DICOM, or like a gzip of it?"""
+    return kind(path) == "DICOM"
+
+
+def kind(path: Path) -> str | None:
+    """What a file, or what is in its gzip, begins like: see `sniff`; None where that is nothing that is read."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
         if head.startswith(b"\x1f\x8b"):
             head = zlib.decompressobj(31).decompress(head, HEAD)
-        return sniff(head) == "DICOM"
+        return sniff(head)
     except (OSError, ReadError, zlib.error):
-        return False
+        return None

@@ -1,9 +1,11 @@
 """Many files: read beside each other, answered in batches, given back in order."""
 
 import io
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ class Given(Source):
 
     data: object = b""
 
-    def content(self) -> bytes:
+    def content(self, limits: Limits) -> bytes:
         return self.data() if callable(self.data) else self.data
 
 
@@ -169,6 +171,27 @@ def test_a_source_reads_its_file(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"bytes")
     assert Source("a.png", Path(path)).content() == b"bytes"
+
+
+def test_a_file_over_the_limit_is_not_read(fake, tmp_path, monkeypatch):
+    path, whole = tmp_path / "a.png", picture()
+    path.write_bytes(whole)
+    (answer,) = answer_files(fake, [Source("a.png", path)], limits=Limits(max_bytes=len(whole)))
+    assert answer.record["status"] == "ok"
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"read {path}"))
+    (answer,) = answer_files(fake, [Source("a.png", path)], limits=Limits(max_bytes=len(whole) - 1))
+    assert answer.record["status"] == "error"
+    assert answer.record["reason"] == f"Expected at most {len(whole) - 1} bytes. Received: {len(whole)}."
+
+
+def test_standard_input_is_read_until_it_is_over_the_limit(fake, monkeypatch):
+    whole = picture()
+    for limit, status, read_to in ((len(whole), "ok", len(whole)), (99, "error", 100)):
+        stream = io.BytesIO(whole)
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stream))
+        (answer,) = answer_files(fake, [Source("-", None)], limits=Limits(max_bytes=limit))
+        assert (answer.record["status"], stream.tell()) == (status, read_to)
+    assert answer.record["reason"] == "Expected at most 99 bytes. Received: more."
 
 
 @pytest.mark.parametrize(

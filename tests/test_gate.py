@@ -116,6 +116,15 @@ def test_a_blank_image_with_alpha_is_blank(pixels):
     assert look(pixels) == BLANK
 
 
+def test_color_counts_where_it_is_shown():
+    """Some programs leave colors where nothing is to be seen."""
+    hidden, half = np.full((64, 64), 255, np.uint8), colored(0.5)
+    hidden[:32] = 0
+    assert look(np.dstack([half, hidden])) is None
+    hidden[16:] = 255
+    assert look(np.dstack([half, hidden])) == "The image is in color (25% of its pixels); an MRI slice is gray."
+
+
 # One hot pixel must not set the range that the contrast of a wide type is measured against.
 def test_a_hot_pixel_does_not_make_a_16_bit_slice_blank():
     pixels = noise(high=800, dtype=np.uint16)

@@ -56,7 +56,8 @@ def test_another_modality_is_refused(script, fake, tmp_path, capsys, format):
     (tmp_path / "1.dcm").write_bytes(dicom(Modality="CT", SOPClassUID="1.2.840.10008.5.1.4.1.1.2"))
     (tmp_path / "2.zip").write_bytes(zipped({"a.dcm": dicom(Modality="SR", SOPClassUID="1.2")}))
     masks = tmp_path.parent / "masks"
-    arguments = ["--format", format, "--studies", "--masks", str(masks), "--overlay", str(masks), "--volume-masks", "seg"]
+    arguments = ["--format", format, "--studies", "--masks", str(masks), "--volume-masks", "seg"]
+    arguments += ["--overlay", str(masks / "overlays")]
     assert script.main([str(tmp_path), *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()[format != "jsonl" :]
     assert len(lines) == 3 and all("refused" in line for line in lines[1:])
@@ -115,6 +116,47 @@ def test_resume_knows_names_that_look_like_formulas(script, fake, tmp_path):
     assert script.main(command) == 0
     assert len(fake.calls[0]) == 1  # the last file alone, which may not be complete
     assert (tmp_path / "records").read_text() == whole
+
+
+def test_files_named_by_numbers_have_their_own_masks_and_a_resumed_run_the_same(script, fake, tmp_path):
+    """As DICOM files are named by their UID."""
+    fake.answer = ok("pituitary", tumor=True)
+    names, masks, out = [f"1.2.840.5.{i}" for i in (1, 2, 10)], tmp_path / "masks", tmp_path / "records"
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / name).write_bytes(picture())
+    command = [str(tmp_path / "in"), "--masks", str(masks), "--out", str(out), "--resume"]
+    assert script.main(command) == 0
+    whole = {path.name: path.read_bytes() for path in masks.iterdir()}
+    assert sorted(whole) == sorted(f"{name}.png" for name in names)
+    lines = out.read_text().splitlines(keepends=True)
+    for cut in (0, 1, 2):
+        for path in masks.iterdir():
+            path.unlink()
+        out.write_text("".join(lines[:cut]))
+        assert script.main(command) == 0
+        again = {path.name: path.read_bytes() for path in masks.iterdir()}
+        answered = max(0, cut - 1)  # the last file of a run that was cut is answered once more
+        assert again == {f"{name}.png": whole[f"{name}.png"] for name in sorted(names)[answered:]}
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_pictures_of_two_inputs_are_not_written_over_each_other(script, fake, tmp_path, capsys, resume):
+    for name in ("patient1", "patient2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "IM0001.dcm").write_bytes(dicom())
+    inputs = [str(tmp_path / "patient1"), str(tmp_path / "patient2")]
+    for option in ("--masks", "--overlay"):
+        command = [option, str(tmp_path / "pictures"), "--out", str(tmp_path / "records"), *resume]
+        with pytest.raises(SystemExit) as caught:
+            script.main([*inputs, *command])
+        assert caught.value.code == 2
+        message = " ".join(capsys.readouterr().err.split())
+        assert f"Received: {inputs[0]}/IM0001.dcm and {inputs[1]}/IM0001.dcm, which both give" in message
+    assert fake.calls == [] and sorted(path.name for path in tmp_path.iterdir()) == ["patient1", "patient2"]
+    assert script.main([str(tmp_path), *command]) == 0  # their names in the folder above differ
+    written = sorted(path.relative_to(tmp_path / "pictures").as_posix() for path in (tmp_path / "pictures").rglob("*.png"))
+    assert written == ["patient1/IM0001.png", "patient2/IM0001.png"]
 
 
 def test_resume_remembers_that_a_file_could_not_be_read(script, tmp_path):

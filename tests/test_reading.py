@@ -97,9 +97,51 @@ def test_a_gzip_of_several_members_is_one_file():
     np.testing.assert_array_equal(np.stack(read(gzipped(data[:999]) + gzipped(data[999:]))), VOLUME)
 
 
+@pytest.mark.parametrize("padding", [b"", b"\0", bytes(99_999)])
+def test_zeros_between_and_after_the_members_of_a_gzip_are_skipped(padding):
+    data = nifti()
+    np.testing.assert_array_equal(np.stack(read(gzipped(data[:999]) + padding + gzipped(data[999:]) + padding)), VOLUME)
+
+
+@pytest.mark.parametrize("members", [1, 300])
+def test_unpacking_takes_time_in_proportion_to_the_packed_size(members, monkeypatch):
+    """zlib copies what it is given and does not take."""
+    given, real = [], zlib.decompressobj
+
+    class Counting:
+        def __init__(self, wbits):
+            self.stream = real(wbits)
+
+        def decompress(self, data, most):
+            given.append(len(data))
+            return self.stream.decompress(data, most)
+
+        def __getattr__(self, name):
+            return getattr(self.stream, name)
+
+    part = np.random.default_rng(0).bytes(12_000_000 // members)
+    packed = gzipped(part) * members
+    monkeypatch.setattr(common.zlib, "decompressobj", Counting)
+    assert common.inflate(packed, 31, common.Budget(Limits(), len(packed))) == part * members
+    assert len(packed) <= sum(given) <= 2 * len(packed)
+
+
+def test_what_a_few_bytes_unpack_to_is_whole():
+    """More than comes at once, of a stream that has all of its bytes already."""
+    data = bytes(12 * 2**20 + 7)
+    for wbits, rest in ((31, b""), (-15, b"rest")):
+        packer = zlib.compressobj(9, wbits=wbits)
+        packed = packer.compress(data) + packer.flush()
+        assert common.inflate(packed + rest, wbits, common.Budget(Limits(), len(packed))) == data
+        for cut in (1, 8, len(packed) // 2):
+            with pytest.raises(EOFError):
+                common.inflate(packed[:-cut], wbits, common.Budget(Limits(), len(packed)))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (gzipped(nifti()) + b"garbage", "Expected a whole gzip file. Received: one that is damaged or cut short."),
         (gzipped(gzipped(nifti())), "Expected one file in a gzip. Received: a gzip in a gzip."),
         (gzipped(zipped({"a.png": encode(GRAY, "PNG")})), "Expected files in a ZIP. Received: a ZIP in a ZIP."),
         (gzipped(b"a letter"), EXPECTED + "8 bytes of something else."),

@@ -149,6 +149,10 @@ def test_the_class_of_the_object_tells_that_it_is_mr():
         ("KOPF", None),
         ("Schädel", None),
         ("tête", None),
+        ("IAC", None),
+        ("IACs w/wo", None),
+        ("CARDIAC", "The DICOM file does not say that it shows the head."),
+        ("ILIAC", "The DICOM file does not say that it shows the head."),
     ],
 )
 def test_another_part_of_the_body_is_noted(part, note):

@@ -11,7 +11,9 @@ import pytest
 from nibabel.orientations import axcodes2ornt
 
 import format_samples as samples
+import spheres
 from format_samples import PATIENT, SPACING, VOLUME, gzipped, nifti
+from model.exports import nifti_mask
 from model.reading import ReadError, UnsupportedFormat, read
 
 RAS = VOLUME.transpose(2, 1, 0)[::-1, ::-1]  # (x to the right, y to the front, z to the top)
@@ -94,6 +96,41 @@ def test_an_oblique_volume_keeps_its_affine():
     np.testing.assert_array_equal(np.stack(scan), VOLUME)
     np.testing.assert_allclose(scan.affine @ (3, 10, 20, 1), turn @ AFFINE @ (15, 29, 3, 1), atol=1e-4)
     assert scan.spacing == pytest.approx(SPACING)
+
+
+def in_unit(unit: str, per_mm: float, values: np.ndarray = RAS, affine: np.ndarray = AFFINE, kind=nibabel.Nifti1Image):
+    """A volume whose header has its distances in another unit, of which so many are a mm."""
+    image = kind(values, np.diag([per_mm, per_mm, per_mm, 1.0]) @ affine)
+    image.header.set_xyzt_units(unit, "sec")
+    return image
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize(("unit", "per_mm"), [("meter", 0.001), ("mm", 1.0), ("micron", 1000.0), ("unknown", 1.0)])
+def test_distances_are_mm_whatever_the_unit(unit, per_mm, kind):
+    data = in_unit(unit, per_mm, kind=kind).to_bytes()
+    scan = read(data)
+    np.testing.assert_array_equal(np.stack(scan), VOLUME)
+    assert scan.spacing == pytest.approx(SPACING) and scan.notes == ()
+    assert scan.series[0].voxel_ml == pytest.approx(3.0 * 1.5 * 1.25 / 1000)
+    np.testing.assert_allclose(scan.affine @ (3, 10, 20, 1), AFFINE @ (15, 29, 3, 1), atol=1e-3)
+    np.testing.assert_array_equal(scan.series[0].origin.affine, kind.from_bytes(data).affine)
+
+
+def test_a_mask_keeps_the_unit_of_its_input():
+    image = in_unit("micron", 1000.0, spheres.sphere().transpose(2, 1, 0))
+    scan = read(image.to_bytes())
+    masks = [pixels > spheres.BRIGHT for pixels in scan]
+    mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(nifti_mask(scan.series[0], masks)))
+    assert mask.header.get_xyzt_units() == ("micron", "sec")
+    np.testing.assert_array_equal(mask.affine, image.affine)
+    assert mask.header.get_zooms() == pytest.approx((1250.0, 1500.0, 3000.0))
+    assert sum(m.sum() for m in masks) * scan.series[0].voxel_ml == pytest.approx(spheres.ML, rel=0.01)
+
+
+def test_small_voxels_in_meters_have_a_valid_orientation():
+    scan = read(in_unit("meter", 0.001, affine=np.diag([0.5, 0.5, 0.5, 1.0])).to_bytes())
+    assert scan.spacing == pytest.approx((0.5, 0.5, 0.5)) and scan.notes == ()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Pictures to slices: every format and mode that is read, and what damaged ones say."""
 
+import struct
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -136,6 +139,28 @@ def test_a_tiff_of_other_numbers_is_not_called_damaged(app, values):
         assert "lang" not in said(message)
     with pytest.raises(ReadError, match="cut short"):
         read(tiff(values)[:-90])
+
+
+@pytest.mark.parametrize("place", [0, 200], ids=["in the file", "beyond it"])
+def test_a_directory_whose_values_are_not_there_is_damaged(place):
+    """Wherever it lies: here before the pixels, of 64 bits, and a table of 99 numbers of another tag."""
+    tags = {256: 4, 257: 4, 258: 64, 259: 1, 262: 1, 277: 1, 278: 4, 279: 128, 339: 3, 273: 8 + 2 + 11 * 12 + 4}
+    entries = [(tag, 4, 1, value) for tag, value in tags.items()] + [(700, 1, 99, 8 + place)]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+    data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + bytes(128)
+    kind, message = (ReadError, "cut short") if place else (UnsupportedFormat, "Expected a TIFF of numbers that are read")
+    with pytest.raises(ReadError, match=message) as caught:
+        read(data)
+    assert type(caught.value) is kind
+
+
+def test_no_warning_of_others_becomes_an_error_meanwhile(monkeypatch):
+    """Python's filters of warnings are those of all threads."""
+    actions, real = [], warnings.simplefilter
+    monkeypatch.setattr(warnings, "simplefilter", lambda action, *rest: (actions.append(action), real(action, *rest)))
+    with pytest.raises(UnsupportedFormat):
+        read(tiff(FLOAT.astype(np.float64)))
+    assert set(actions) == {"ignore"}
 
 
 def test_pages_of_one_size_are_one_series():

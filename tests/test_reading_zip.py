@@ -3,13 +3,14 @@
 import io
 import struct
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import format_samples as samples
 from format_samples import VOLUME, dicom, encode, gzipped, nifti, zipped
-from model.formats.archive import display_name
+from model.formats.archive import display_name, natural
 from model.reading import EmptyFile, NotMR, ReadError, UnsupportedFormat, read
 
 GRAY = samples.volume(np.uint8, 255)[3]
@@ -27,6 +28,23 @@ def test_pictures_come_in_the_order_of_their_numbers_and_are_no_study():
     assert [int(pixels[0, 0]) for pixels in scan] == [2, 3, 1, 4, 0]
     assert scan.names == ("slice30.png", "Slice1.png", "slice2.png", "slice2b.png", "slice10.png")
     assert not scan.is_study and scan.series == () and scan.notes == () and scan.failures == ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("left1.png", "left2.png", "left10.png", "right1.png", "right2.png"),
+        ("T1_2.png", "T1_10.png", "T2_1.png"),
+        ("a.png", "a1.png", "a1b2.png", "A1b10.png", "a02.png"),
+        ("a/z9.png", "a1/b.png", "b/2.png", "b/10.png"),
+        ("1.2.840.9.png", "1.2.840.10.png", "1.10.1.png"),
+        ("20230101123456789012.png", "20230101123456789013.png", "20230101123456789021.png"),
+    ],
+)
+def test_names_sort_by_their_words_and_then_by_their_numbers(names):
+    assert all(natural(first) < natural(second) for first, second in pairwise(names))
+    scan = read(zipped({name: numbered(i) for i, name in reversed([*enumerate(names)])}))
+    assert [int(pixels[0, 0]) for pixels in scan] == [*range(len(names))]
 
 
 def test_a_volume_and_a_stack_keep_their_series():

@@ -21,6 +21,7 @@ LEFT_BEHIND = {"thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db", "__macosx"
 ENCRYPTED = 1  # bit 0 of an entry's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MAX_NAME = 80
+DIGITS = 18  # that numbers in names are compared with
 REASONS = 3  # that are told in the notes; the rest is counted
 
 
@@ -60,9 +61,9 @@ def _collect(data: bytes, budget: Budget) -> tuple[list, list, list[str], list]:
         if any(info.filename == "[Content_Types].xml" for info in archive.infolist()):
             raise UnsupportedFormat("Expected a ZIP of images. Received: an office document. Please save its pictures as PNG.")
         entries = [info for info in archive.infolist() if not _is_left_behind(info)]
-        entries.sort(key=lambda info: natural(info.filename))
         if len(entries) > limit:
             raise OverLimit(f"Expected at most {limit:,} files in a ZIP. Received: {len(entries):,}.")
+        entries.sort(key=lambda info: natural(info.filename))
         if not entries:
             raise ReadError("Expected a ZIP of images. Received: one without files.")
         scans, dicoms, notes, failures = [], [], [], []
@@ -152,9 +153,9 @@ def _is_left_behind(info: zipfile.ZipInfo) -> bool:
     return info.is_dir() or not parts or parts[-1].startswith(".") or bool(LEFT_BEHIND & set(parts))
 
 
-def natural(path: str) -> list:
-    """A key that sorts slice2 before slice10, folder by folder."""
-    return [[(int(d or 0), t.lower()) for t, d in re.findall(r"(\D*)(\d{0,18})", part)] for part in path.split("/")]
+def natural(path: str) -> list[str]:
+    """A key that sorts left2 before left10, and left10 before right1, folder by folder."""
+    return [re.sub(r"\d+", lambda number: number[0].zfill(DIGITS), part.lower()) for part in path.split("/")]
 
 
 def display_name(path: str) -> str:

@@ -1,5 +1,6 @@
 """What every reader shares: its errors, its limits, and the Scan that comes out."""
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,8 @@ import numpy as np
 
 EXPECTED = "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP."
 CHUNK = 2**20  # bytes that are unpacked before the limits are asked again
+WINDOW = 2**14  # packed bytes that zlib is given at once: it copies what it leaves of them
+PADDING = re.compile(rb"\0*")  # may follow a member of a gzip
 SMALL = 16 * 2**20  # bytes; what unpacks to less is no bomb, whatever its ratio: an empty slice shrinks a thousandfold
 
 
@@ -118,17 +121,18 @@ def inflate(data: bytes, wbits: int, budget: Budget) -> bytes:
         zlib.error, EOFError: damaged or cut short.
         OverLimit: see Budget.
     """
-    parts = []
-    while data:
+    view, place, parts = memoryview(data), 0, []
+    while place < len(view):
         stream = zlib.decompressobj(wbits)
         while not stream.eof:
-            part = stream.decompress(data, CHUNK)
-            data = stream.unconsumed_tail
-            if not part and not data and not stream.eof:
+            packed = view[place : place + WINDOW]
+            part = stream.decompress(packed, CHUNK)
+            if not part and not packed and not stream.eof:
                 raise EOFError
+            place += len(packed) - len(stream.unused_data if stream.eof else stream.unconsumed_tail)
             budget.unpack(len(part))
             parts.append(part)
-        data = stream.unused_data.lstrip(b"\0") if wbits == 31 else b""
+        place = PADDING.match(data, place).end() if wbits == 31 else len(view)
     return b"".join(parts)
 
 

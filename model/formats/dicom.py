@@ -197,7 +197,7 @@ def check(ds: Dataset) -> Iterator[str]:
         raise UnsupportedFormat("Expected single slices. Received: a mosaic of them. Please export it as single slices.")
     said = unicodedata.normalize("NFKD", str(ds.get("BodyPartExamined") or ""))  # letters, and accents apart from them
     part = "".join(filter(str.isalpha, said.upper()))
-    if part and not any(word in part for word in dicom_terms.HEAD):
+    if part and not part.startswith(dicom_terms.HEAD_AT_START) and not any(word in part for word in dicom_terms.HEAD):
         known = dicom_terms.BODY_PARTS.get(part)
         yield WRONG_PART.format(known) if known else PART_NOT_SAID
 

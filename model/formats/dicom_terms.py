@@ -40,9 +40,10 @@ MODALITIES = {
 UNTOLD = {"", "OT", "SC"}  # nothing, "other", and secondary capture: it may well be MR
 # Scanners also write what their users typed: English, Spanish, Portuguese, French or German, here without accents.
 HEAD = (
-    "HEAD", "BRAIN", "SKULL", "CRAN", "CEREB", "NEURO", "PITUIT", "SELLA", "ORBIT", "IAC", "TEMPORAL",
+    "HEAD", "BRAIN", "SKULL", "CRAN", "CEREB", "NEURO", "PITUIT", "SELLA", "ORBIT", "TEMPORAL",
     "CABEZA", "CABECA", "ENCEF", "ENCEPH", "CERVEAU", "TETE", "KOPF", "SCHADEL", "SCHAEDEL", "HIRN",
 )  # fmt: skip
+HEAD_AT_START = ("IAC",)  # the internal auditory canal; within a word it is CARDIAC or ILIAC
 BODY_PARTS = {
     "ABDOMEN": "the abdomen", "ANKLE": "an ankle", "BREAST": "a breast", "CHEST": "the chest",
     "CSPINE": "the cervical spine", "ELBOW": "an elbow", "FOOT": "a foot", "HAND": "a hand", "HEART": "the heart",

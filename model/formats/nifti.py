@@ -15,6 +15,7 @@ logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it reports eve
 PLANES = {"axial": "SPL", "sagittal": "RIP", "coronal": "AIL"}
 ACROSS = ("sagittal", "coronal", "axial")  # the plane that is cut across the patient's right-left, front-back, top-bottom
 THICK = 1.5  # times the finest spacing: slices were acquired across the axis with the coarsest
+MM = {1: 1000.0, 3: 0.001}  # in a unit of xyzt_units (meter, micron); the others are mm (2), or not told (0)
 FREE_TEXT = {"descrip", "aux_file", "db_name", "intent_name"}
 
 
@@ -23,7 +24,7 @@ class NiftiOrigin:
     """How to give masks of the slices back as a volume like the input.
 
     Attributes:
-        affine: the input's, float (4, 4).
+        affine: the input's, float (4, 4), in the header's unit.
         shape: of the input's first volume, (x, y, z).
         header: the input's, without its free text: spacing, units and the codes of its affines.
         back: nibabel's orientation transform from the slices' axes to the input's.
@@ -66,11 +67,12 @@ def _read(data: bytes, budget: Budget) -> Scan:
     if len(shape) > 3 and shape[3] > 1:
         notes.append(f"The NIfTI file holds {shape[3]:,} volumes; the first was read.")
     shape = tuple((*shape, 1)[:3])
+    unit = MM.get(int(header["xyzt_units"]) & 7, 1.0)
     affine = header.get_best_affine().astype(float)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    if not _is_valid(affine, unit):
         affine = header.get_base_affine().astype(float)
-        if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-            affine = np.eye(4)
+        if not _is_valid(affine, unit):
+            affine, unit = np.eye(4), 1.0
         notes.append("The NIfTI file's orientation is invalid; left and right, or top and bottom, may be exchanged.")
     elif not (header["qform_code"] or header["sform_code"]):
         notes.append("The NIfTI file does not say how it is oriented; left and right, or top and bottom, may be exchanged.")
@@ -81,7 +83,8 @@ def _read(data: bytes, budget: Budget) -> Scan:
     budget.take(rows, columns, slices)
 
     slices = _slices(orientations.apply_orientation(_volume(data, header, shape), turn), header)
-    affine_shown = affine @ orientations.inv_ornt_aff(turn, shape) + 0.0  # -0.0 becomes 0.0
+    in_mm = np.diag([unit, unit, unit, 1.0]) @ affine
+    affine_shown = in_mm @ orientations.inv_ornt_aff(turn, shape) + 0.0  # -0.0 becomes 0.0
     spacing = tuple(float(n) for n in np.sqrt((affine_shown[:3, :3] ** 2).sum(axis=0)))
     for field in FREE_TEXT & set(header.keys()):
         header[field] = b""
@@ -93,6 +96,11 @@ def _header(data: bytes):
     if int.from_bytes(data[:4], "little") == 540 or int.from_bytes(data[:4], "big") == 540:
         return nibabel.Nifti2Header(data[:540])
     return nibabel.Nifti1Header(data[:348])
+
+
+def _is_valid(affine: np.ndarray, unit: float) -> bool:
+    """Does an affine in a unit of so many mm span a volume?"""
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(unit * affine[:3, :3])) >= 1e-9)
 
 
 def _plane(affine: np.ndarray, shape: tuple[int, ...], stored: np.ndarray) -> str:

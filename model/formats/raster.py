@@ -1,12 +1,12 @@
 """PNG, JPEG, WebP, BMP and TIFF, by Pillow."""
 
 import io
+import struct
 import warnings
 from collections.abc import Mapping
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from model.formats import parts
 from model.formats.common import Budget, OverLimit, ReadError, Scan, Series, UnsupportedFormat, damaged, only_finite
@@ -18,6 +18,9 @@ WIDTH, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 256, 258, 262, 339
 WHITE_IS_ZERO = 0  # of PHOTOMETRIC
 UNSIGNED, SIGNED = 1, 2  # of SAMPLE_FORMAT
 BIG_TIFF = 43  # the third byte
+VALUE_BYTES = {  # by type: TIFF 6.0, section 2, and BigTIFF
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
+}  # fmt: skip
 COPIES = 4  # pages of a TIFF, smaller copies among them, for each slice that is allowed
 NEW_SUBFILE_TYPE = 254  # TIFF 6.0: bit 0 is set on a page that is a smaller copy of another
 
@@ -136,13 +139,22 @@ def _channels_are_equal(page: np.ndarray) -> bool:
 
 
 def _has_a_directory(data: bytes) -> bool:
-    """Does a TIFF say how large its first page is?"""
+    """Does a TIFF say how large its first page is, in a directory that is there with all its values?"""
+    order = "<" if data.startswith(b"II") else ">"
+    start, offset, number, entry = (8, "Q", "Q", "HHQQ") if data[2] == BIG_TIFF else (4, "L", "H", "HHLL")
     try:
-        directory = ImageFileDirectory_v2(data[: 16 if data[2] == BIG_TIFF else 8])
-        stream = io.BytesIO(data)
-        stream.seek(directory.next)
-        with warnings.catch_warnings(action="error"):  # of one that is cut short
-            directory.load(stream)
-        return WIDTH in directory and BITS in directory
-    except Exception:  # as above
+        (place,) = struct.unpack_from(order + offset, data, start)
+        (count,) = struct.unpack_from(order + number, data, place)
+        place += struct.calcsize(order + number)
+        end = place + count * struct.calcsize(order + entry)
+        struct.unpack_from(order + offset, data, end)  # of the next page's
+    except (struct.error, OverflowError):
         return False
+    tags = set()
+    for tag, kind, values, where in struct.iter_unpack(order + entry, memoryview(data)[place:end]):
+        size = values * VALUE_BYTES.get(kind, 0)
+        if size > struct.calcsize(order + offset) and where + size > len(data):
+            return False
+        if size:
+            tags.add(tag)
+    return {WIDTH, BITS} <= tags
