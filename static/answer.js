@@ -35,27 +35,28 @@ export class Answer {
     this.shown = false;
   }
 
-  // `files` are those that are sent.
+  // `files` are those that are sent. Until all of the answer is there, the one before it keeps its own: Forward leads to it.
   begin(files) {
-    this.files = files;
-    this.items = new Map(); // number -> {slices, html}
+    this.coming = { files, items: new Map() }; // number -> {slices, html}
   }
 
   take(line) {
-    if (line.title) this.around = line;
+    if (line.title) this.coming.around = line;
     else if (line.layers) this.item(line.item).slices.push(line.layers);
     else this.item(line.item).html = line.html;
   }
 
   item(number) {
-    if (!this.items.has(number)) this.items.set(number, { slices: [], html: "" });
-    return this.items.get(number);
+    const { items } = this.coming;
+    if (!items.has(number)) items.set(number, { slices: [], html: "" });
+    return items.get(number);
   }
 
   show() {
+    Object.assign(this, this.coming);
     this.place.innerHTML = this.around.html;
     this.shown = true;
-    history.pushState({ answer: true }, "");
+    if (!history.state?.answer) history.pushState({ answer: true }, ""); // else it takes the place of the one that is shown
     this.turn(true);
     for (const button of this.place.querySelectorAll("[data-open]")) {
       button.addEventListener("click", () => this.open(Number(button.dataset.open), true));

@@ -1,15 +1,29 @@
 // The files that are to be sent: looked at, and taken out again, before anything leaves the browser.
+import { inFolder } from "./drop.js";
 import { say } from "./words.js";
 
 const PICTURES = /^image\/(png|jpeg|webp|bmp)$/;
 const PREVIEWS = 60; // more are counted, not drawn
+
+const isDicom = (file) => /\.(dcm|ima)$/i.test(file.name) || !file.name.includes(".");
+const isOther = (file) => /\.\d*[a-z]\w*$/i.test(file.name) && !isDicom(file); // 1.2.840.10008 has no ending
+
+// What is sent together in a ZIP, and what beside it. Several DICOM files are slices of a series; other files are packed only
+// when there are more than may come one by one, or when they lie in a folder: a disc's pictures belong to its viewer.
+export function bundle(files, most) {
+  if (files.filter(isDicom).length > 1) {
+    const beside = files.filter((file) => isOther(file) && !inFolder(file));
+    if (beside.length < most) return { together: files.filter((file) => !beside.includes(file)), beside };
+  } else if (files.length <= most) return { together: [], beside: files };
+  return { together: files, beside: [] };
+}
 
 function kind(file) {
   const name = file.name.toLowerCase();
   if (name.endsWith(".zip")) return "ZIP";
   if (/\.nii(\.gz)?$/.test(name)) return "NIfTI";
   if (/\.tiff?$/.test(name)) return "TIFF";
-  if (/\.(dcm|ima)$/.test(name) || !name.includes(".")) return "DICOM";
+  if (isDicom(file)) return "DICOM";
   return name.split(".").pop().slice(0, 5).toUpperCase();
 }
 

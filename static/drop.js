@@ -2,7 +2,14 @@
 
 // What systems leave in folders, and the index of a CD, are no images; whoever chooses one by itself hears so.
 const LITTER = /^(\.|(thumbs\.db|desktop\.ini|autorun\.inf|dicomdir)$)/i;
-export const ofFolder = (files) => files.filter((file) => !LITTER.test(file.name));
+const inFolders = new WeakSet();
+export const inFolder = (file) => inFolders.has(file);
+
+export function ofFolder(files) {
+  const kept = files.filter((file) => !LITTER.test(file.name));
+  for (const file of kept) inFolders.add(file);
+  return kept;
+}
 
 async function inside(entry) {
   if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
@@ -21,6 +28,7 @@ async function dropped(transfer) {
   return ofFolder((await Promise.all(entries.map(inside))).flat());
 }
 
+const TYPED = "input[type=text], textarea, [contenteditable]";
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 
 export function listen(form, take) {
@@ -40,6 +48,7 @@ export function listen(form, take) {
     if (files.length) take(files);
   });
   document.addEventListener("paste", (event) => {
+    if (event.target.closest?.(TYPED)) return; // cells of a table are pasted as text, and come with their picture
     const files = [...event.clipboardData.files];
     if (files.length) take(files);
   });

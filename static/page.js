@@ -1,9 +1,8 @@
 // The start page with a script: files are chosen, sent and answered without leaving it. Without one, it is a plain form.
-import { Chosen } from "./chosen.js";
+import { bundle, Chosen } from "./chosen.js";
 import { listen, ofFolder } from "./drop.js";
 import { Answer } from "./answer.js";
-import { send } from "./send.js";
-import { pack, needsPacking } from "./zip.js";
+import { Refused, send } from "./send.js";
 import { say } from "./words.js";
 
 const form = document.querySelector(".upload");
@@ -16,16 +15,21 @@ const input = find("#file");
 const limits = { files: Number(input.dataset.maxFiles), bytes: Number(input.dataset.maxBytes) };
 const chosen = new Chosen(find("[data-chosen]"), tell);
 const answer = new Answer(document.getElementById("answer"), document.getElementById("ask"));
-let request = null;
+const UNREADABLE = ["NotFoundError", "NotReadableError", "SecurityError"]; // of a file that was moved, changed or locked
+let request = null; // the AbortController of what is being packed, sent or answered
 let from = null; // what had the focus when something was sent
 
+const total = (files) => files.reduce((sum, file) => sum + file.size, 0);
+
 function tell(files) {
-  const bytes = files.reduce((sum, file) => sum + file.size, 0);
+  const bytes = total(files);
   const large = bytes >= 2 ** 20;
-  const size = (bytes / (large ? 2 ** 20 : 1024)).toLocaleString(document.documentElement.lang, { maximumFractionDigits: large ? 1 : 0 });
+  const digits = { maximumFractionDigits: large ? 1 : 0 };
+  const size = (bytes / (large ? 2 ** 20 : 1024)).toLocaleString(document.documentElement.lang, digits);
   const text = [files.length ? say(large ? "chosen" : "chosenSmall", { count: files.length, size }) : ""];
-  if (bytes > limits.bytes) text.push(say("tooMuch"));
-  else if (needsPacking(files, limits.files)) text.push(say("packed"));
+  const { together, beside } = bundle(files, limits.files);
+  if (total(beside) > limits.bytes) text.push(say("tooMuch")); // how large a ZIP is shows when it is packed
+  else if (together.length) text.push(say(beside.length ? "packedSome" : "packed"));
   status.textContent = text.join(". ");
   problem.hidden = true;
 }
@@ -45,7 +49,6 @@ function busy(is) {
   progress.hidden = !is;
   submit.disabled = is;
   submit.hidden = is;
-  form.toggleAttribute("aria-busy", is);
   if (is) progress.focus({ preventScroll: true });
   else if (held) from.focus({ preventScroll: true });
 }
@@ -67,31 +70,46 @@ function uploaded(fraction) {
   else step("waiting", null);
 }
 
-async function ask(body) {
+// Reading a file cannot be stopped, and may take long; who cancels does not wait for it.
+const canceled = (signal) => new Promise((_, reject) => {
+  signal.addEventListener("abort", () => reject(signal.reason));
+});
+
+async function ask(prepare) {
   if (request) return;
   problem.hidden = true;
   busy(true);
-  answer.begin(body.getAll("file"));
-  request = send(form.action, body, uploaded, follow);
+  request = new AbortController();
+  const { signal } = request;
   try {
-    await request.finished;
+    const body = await Promise.race([prepare(signal), canceled(signal)]);
+    answer.begin(body.getAll("file"));
+    await send(form.action, body, signal, uploaded, follow);
     status.textContent = "";
     answer.show();
   } catch (error) {
-    if (error.name === "AbortError") status.textContent = say("canceled");
-    else {
-      status.textContent = "";
-      complain(error.title ?? say("offlineTitle"), error.title ? error.message : say("offline"));
-    }
+    status.textContent = error.name === "AbortError" ? say("canceled") : "";
+    if (error instanceof Refused) complain(error.title, error.message);
+    else if (UNREADABLE.includes(error.name)) complain(say("goneTitle"), say("gone"));
+    else if (error.name !== "AbortError") complain(say("offlineTitle"), say("offline"));
   } finally {
     request = null;
     busy(false);
   }
 }
 
-async function body() {
+async function body(signal) {
+  const { together, beside } = bundle([...chosen.files], limits.files);
+  const files = [...beside];
+  if (together.length) {
+    step("reading", null);
+    const { pack } = await import("./zip.js"); // few need it
+    const zip = await pack(together, limits.bytes - total(beside), signal);
+    if (!zip) throw new Refused({ title: say("tooMuchTitle"), message: say("tooMuch") });
+    files.unshift(zip);
+  }
+  await Promise.all(files.map((file) => file.slice(0, 1).arrayBuffer())); // a request does not tell that a file is gone
   const data = new FormData();
-  const files = needsPacking(chosen.files, limits.files) ? [await pack(chosen.files)] : chosen.files;
   for (const file of files) data.append("file", file, file.name);
   return data;
 }
@@ -111,14 +129,14 @@ listen(form, (files) => {
   answer.again();
   chosen.add(files);
 });
-form.addEventListener("submit", async (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (chosen.files.length) ask(await body());
+  if (chosen.files.length) ask(body);
   else complain(say("noneTitle"), say("none"));
 });
 document.querySelector(".sample-form")?.addEventListener("submit", (event) => {
   event.preventDefault();
-  ask(new FormData(event.target, event.submitter));
+  ask(() => new FormData(event.target, event.submitter));
   form.scrollIntoView({ block: "nearest" });
 });
-find("[data-cancel]").addEventListener("click", () => request?.cancel());
+find("[data-cancel]").addEventListener("click", () => request?.abort());

@@ -1,14 +1,14 @@
 // A request whose upload and whose work can be watched: the answer comes line by line, each a JSON object.
 
-class Refused extends Error {
+export class Refused extends Error {
   constructor({ title, message }) {
     super(message);
     this.title = title;
   }
 }
 
-// `uploaded` hears the sent fraction, `follow` each line; `finished` rejects with a Refused, an AbortError or another error.
-export function send(url, body, uploaded, follow) {
+// `uploaded` hears the sent fraction, `follow` each line; rejects with a Refused, an AbortError or another error.
+export async function send(url, body, signal, uploaded, follow) {
   const request = new XMLHttpRequest();
   let read = 0;
   let ended = false;
@@ -41,5 +41,6 @@ export function send(url, body, uploaded, follow) {
   request.open("POST", url);
   request.setRequestHeader("Accept", "application/x-ndjson");
   request.send(body);
-  return { finished, cancel: () => request.abort() };
+  signal.addEventListener("abort", () => request.abort());
+  await finished;
 }

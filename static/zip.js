@@ -28,17 +28,12 @@ async function deflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-const isDicom = (file) => /\.(dcm|ima)$/i.test(file.name) || !file.name.includes(".");
-
-// Several DICOM files are slices of a series; other files only when there are more than may come one by one.
-export function needsPacking(files, most) {
-  return files.length > most || files.filter(isDicom).length > 1;
-}
-
-export async function pack(files) {
+// The ZIP, or null when it would be larger than `most` bytes.
+export async function pack(files, most, signal) {
   const parts = [], directory = [];
   let offset = 0, length = 0;
   for (const [number, file] of files.entries()) {
+    signal.throwIfAborted();
     const bytes = new Uint8Array(await file.arrayBuffer());
     const small = "CompressionStream" in globalThis ? await deflated(bytes) : bytes;
     const name = new TextEncoder().encode(`${number}/${file.name}`); // two files may have one name
@@ -51,6 +46,7 @@ export async function pack(files) {
     directory.push(entry, name);
     offset += header.byteLength + name.length + small.length;
     length += entry.byteLength + name.length;
+    if (offset + length > most) return null;
   }
   const end = fields([4, 0x06054b50], [2, 0], [2, 0], [2, files.length], [2, files.length], [4, length], [4, offset], [2, 0]);
   return new File([...parts, ...directory, end], `${files.length} files.zip`, { type: "application/zip" });

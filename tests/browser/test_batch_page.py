@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from journeys import DESKTOP, LETTER, PHONE, SIZES, analyze, fits, one_of_each, printed, record, send, text_of
+from journeys import DESKTOP, LETTER, PHONE, SIZES, analyze, fits, one_of_each, press, printed, record, send, text_of
 
 pytestmark = pytest.mark.browser
 
@@ -123,6 +123,20 @@ def test_a_row_opens_its_answer(open_page, files):
         assert page.evaluate("document.activeElement === document.querySelector('article h2')")
         assert path.name in page.locator("tr[aria-current]").inner_text()
     assert "What would be accepted" in cards.inner_text()
+
+
+def test_rows_still_open_their_answers_after_an_attempt_that_failed(open_page, files, server):
+    page = open_page(viewport=DESKTOP)
+    cards = analyze(page, *files)
+    page.go_back()
+    page.route(f"{server}/", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
+    press(page, "A letter, to be refused")
+    page.get_by_role("alert").wait_for()
+    page.go_forward()
+    page.locator("table").get_by_role("button", name=files[1].name).click()
+    assert cards.count() == 1
+    assert files[1].name in cards.inner_text()
+    assert page.locator(".stage canvas").is_visible()
 
 
 @pytest.mark.parametrize("java_script_enabled", [True, False])

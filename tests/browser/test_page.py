@@ -139,6 +139,24 @@ def test_analyzing_another_works_after_the_page_was_loaded_anew(open_page):
     assert page.get_by_role("heading", level=2).first.inner_text() == "Meningioma"
 
 
+def test_the_next_answer_takes_the_place_of_the_one_that_is_read_meanwhile(open_page, server):
+    page = open_page()
+    heading = page.get_by_role("article").get_by_role("heading", level=2)
+    press(page, "Glioma")
+    page.go_back()
+    held = []
+    page.route(f"{server}/", lambda route: held.append(route) if route.request.method == "POST" else route.fallback())
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.get_by_role("button", name="Meningioma").click()
+    page.go_forward()
+    assert heading.inner_text() == "Glioma"
+    held[0].continue_()
+    page.locator("article h2", has_text="Meningioma").wait_for()
+    page.get_by_role("link", name="Analyze another").click()
+    page.locator("#ask").wait_for()
+    assert not page.locator("#answer").is_visible()
+
+
 NOTED = "link => document.getElementById(link.getAttribute('aria-describedby')).textContent"
 HEADINGS = {"Español": "Qué ve una red neuronal en un corte de resonancia del cerebro"}
 

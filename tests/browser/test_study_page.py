@@ -149,6 +149,37 @@ def test_outlines_of_loose_files_come_as_dicom_seg_too(open_page, server, tmp_pa
     assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 12
 
 
+@pytest.mark.parametrize("attempt", ["other files", "sample", "canceled"])
+def test_outlines_are_of_the_answer_that_is_shown_whatever_was_tried_after_it(open_page, server, tmp_path, attempt):
+    path = series(tmp_path)
+    other = tmp_path / "letter.png"
+    other.write_text("Dear doctor")
+    page = open_page(viewport=DESKTOP)
+    analyze(page, path)
+    page.go_back()
+    if attempt == "other files":
+        page.get_by_role("button", name="Remove series.zip").click()
+        analyze(page, other)
+        assert page.get_by_role("alert").get_by_role("heading").inner_text() == "This kind of file is not read"
+    else:
+        answer = {"status": 503, "body": '{"error": {"title": "Busy", "message": "Too many images are being analyzed."}}\n'}
+        held = []
+        fail = held.append if attempt == "canceled" else lambda route: route.fulfill(**answer)
+        page.route(f"{server}/", lambda route: fail(route) if route.request.method == "POST" else route.fallback())
+        page.get_by_role("button", name="Meningioma").click()
+        if attempt == "canceled":
+            page.get_by_role("button", name="Cancel").click()
+            page.locator("[data-status-line]", has_text="Canceled").wait_for()
+        else:
+            page.get_by_role("alert").get_by_text("Too many images are being analyzed.").wait_for()
+    page.go_forward()
+    with page.expect_download() as downloaded, page.expect_request("**/api/v1/mask*") as asked:
+        page.get_by_role("button", name=SEG).click()
+    assert asked.value.post_data_buffer.count(b"filename=") == asked.value.post_data_buffer.count(b'"series.zip"') == 1
+    seg, expected = map(pydicom.dcmread, (downloaded.value.path(), io.BytesIO(api(server, path, "mask?format=seg"))))
+    np.testing.assert_array_equal(seg.pixel_array, expected.pixel_array)
+
+
 def test_why_there_is_no_seg_is_told_where_it_was_asked_for(open_page, tmp_path):
     page = open_page(viewport=DESKTOP)
     analyze(page, series(tmp_path))
