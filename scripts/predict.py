@@ -5,7 +5,7 @@ slices of a volume or series are followed by its own record: {"file", "study": {
 "study" and further columns. docs/studies.md tells what is in it. DICOM files of one slice each that lie in the same folder and
 name the same series are a series, too, when the folder is given: the record of its study follows the folder's last file, bears
 the folder's name, and lists them as "files". Exit status: 0 when every file was answered or refused, 1 when one could not be
-read, 2 for bad usage, 130 when interrupted.
+read or something not be written, 2 for bad usage, 130 when interrupted.
 """
 
 import argparse
@@ -94,6 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         sources = find_sources(args.paths, args.out)
         check_targets(sources, args.masks, args.overlay, args.volume_masks)
+        check_folders(args.masks, args.overlay)
         threads = None if os.environ.get("EARLYMED_THREADS") else threads_for(len(sources), args.jobs)
         classifier = Classifier.load(args.model, threads=threads)
         before = written(args.out, args.format, classifier.version, args.studies) if args.resume else Written()
@@ -110,6 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return NOT_READ
+    except OSError as error:  # such as a full disk
+        print(f"predict.py: cannot write {error.filename or args.out or 'the output'} ({error.strerror})", file=sys.stderr)
+        return 1
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -133,6 +137,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more. Received: {text!r}")
     return int(text)
+
+
+def check_folders(*folders: Path | None) -> None:
+    """Raises UsageError for one that cannot be made or written to: before the work, not after the first slice."""
+    for folder in filter(None, folders):
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise UsageError(f"expected a folder for pictures that can be written to. Received: {folder}")
 
 
 @contextmanager

@@ -139,6 +139,12 @@ def test_settings_come_from_the_environment():
         ("PORT", "http", "PORT: expected a whole number, 0 to 65535. Received: 'http'."),
         ("PORT", "65536", "PORT: expected a whole number, 0 to 65535. Received: '65536'."),
         ("PORT", "-1", "PORT: expected a whole number, 0 to 65535. Received: '-1'."),
+        ("HOST", "", "HOST: expected something like 127.0.0.1. Received: ''."),
+        (
+            "MAX_CONTENT_LENGTH",
+            "3000000000",
+            "MAX_CONTENT_LENGTH: expected a whole number, 1 to 1073741824. Received: '3000000000'.",
+        ),
         ("MAX_FILES", "0", "MAX_FILES: expected a whole number, 1 or more. Received: '0'."),
         (
             "EARLYMED_ENGINE",

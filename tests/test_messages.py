@@ -14,7 +14,7 @@ from format_samples import dicom, nifti, zipped
 from format_table import DOCUMENT, GRAY, SECTIONS, encode
 from model.formats import common, sniffing
 from model.reading import LIMITS, ReadError, read
-from rasters import chain, png_header
+from rasters import chain, png16, png_header
 from uploads import send
 from web.messages import said
 
@@ -55,6 +55,7 @@ RARE = {
     "a damaged ZIP": (zipped({"a.png": PICTURE})[:-30], LIMITS),
     "a damaged file in a ZIP": (zipped({"a.png": PICTURE}).replace(PICTURE[-30:], bytes(30)), LIMITS),
     "a damaged gzip": (samples.gzipped(nifti())[:-9], LIMITS),
+    "several channels of 16 bits": (png16(np.full((40, 40, 3), 300)), LIMITS),
     "a JPEG of too many parts": (b"\xff\xd8" + b"\xff\xfe\0\2" * 99_999, LIMITS),
     "pictures beside DICOM": (zipped({"a.png": PICTURE, "b.png": PICTURE, "c.dcm": dicom()}), LIMITS),
     "DICOM that does not say what it shows": (dicom(BodyPartExamined="SOMETHING"), LIMITS),

@@ -1,7 +1,9 @@
 """scripts/predict.py in this process, around a classifier with fixed answers: pictures, resuming, options."""
 
+import errno
 import io
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -212,6 +214,27 @@ def test_bad_usage_of_the_newer_options(script, folder, tmp_path, monkeypatch, c
     assert caught.value.code == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert Path("records").read_text() == before
+
+
+@pytest.mark.parametrize("option", ["--masks", "--overlay"])
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(script, fake, folder, tmp_path, capsys, option):
+    (tmp_path / "taken").write_text("")
+    for place in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(SystemExit) as ended:
+            script.main([str(folder), option, str(place)])
+        assert ended.value.code == 2 and fake.calls == []
+        message = f"error: expected a folder for pictures that can be written to. Received: {place}\n"
+        assert capsys.readouterr().err.endswith(message)
+
+
+def test_a_disk_that_is_full_is_told_in_a_line(script, folder, tmp_path, capsys, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert script.main([str(folder), "--masks", str(tmp_path / "masks")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"predict\.py: cannot write .*\.png \(No space left on device\)", line)
 
 
 def test_progress_counts_files_and_what_was_answered_before(script, folder, tmp_path, monkeypatch):

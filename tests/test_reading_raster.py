@@ -1,5 +1,6 @@
 """Pictures to slices: every format and mode that is read, and what damaged ones say."""
 
+import re
 import struct
 import warnings
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from format_samples import encode, tiff
 from model.reading import Limits, OverLimit, ReadError, UnsupportedFormat, read
-from rasters import BITS, DEEP, FLOAT, GRAY, LA, RGB, RGBA, SMOOTH, SMOOTH_GRAY, exif
+from rasters import BITS, DEEP, FLOAT, GRAY, LA, RGB, RGBA, SMOOTH, SMOOTH_GRAY, exif, png16
 from web.messages import said
 
 
@@ -101,6 +102,23 @@ def test_an_animation_is_refused(format):
     with pytest.raises(UnsupportedFormat) as caught:
         read(data)
     assert str(caught.value) == f"Expected one picture. Received: an animated {format} of 2 pictures."
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_several_channels_of_16_bits_are_read_with_8_or_not_at_all(app, channels):
+    """Pillow keeps the upper 8, which of a scan of 12 bits leave 16 grays."""
+    values = np.repeat(DEEP[..., None], channels, 2)
+    if channels != 3:
+        values[..., -1] = 65535
+    scan = read(png16(values))
+    np.testing.assert_array_equal(scan[0][..., 0] if scan[0].ndim == 3 else scan[0], DEEP >> 8)
+    message = (
+        "Expected one channel of gray where a picture has 16 bits. Received: several, which use few of their values. "
+        "Please save it as gray."
+    )
+    values[..., : 3 if channels > 2 else 1] >>= 4
+    with pytest.raises(UnsupportedFormat, match=re.escape(message) + "$"):
+        read(png16(values))
 
 
 WHOLE = DEEP.astype(np.int64)

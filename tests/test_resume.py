@@ -92,6 +92,14 @@ def test_a_study_belongs_to_the_slices_before_it(tmp_path, format):
     assert written(at(tmp_path, until_the_study), format, "1", studies=True).answered["c"] == 0  # it is the last file
 
 
+def test_a_study_of_very_many_files_can_be_continued_from_csv(tmp_path):
+    files = [f"1.2.826.0.1.3680043.8.498/{'9' * 60}/{'8' * 60}{n}.dcm" for n in range(1000)]
+    assert len("".join(files)) > 131_072  # what Python's csv takes for a cell, unasked
+    study = STUDY | {"study": STUDY["study"] | {"files": files}}
+    found = written(at(tmp_path, lines([record("a"), study, record("b"), record("c")], "csv", BOTH)), "csv", "1", studies=True)
+    assert found.answered["a"] == found.answered["b"] == 1
+
+
 def test_files_of_one_name_are_counted(tmp_path):
     found = written(at(tmp_path, lines([record("a"), record("a"), record("a", 1), record("b")], "jsonl")), "jsonl", "1")
     sources = [Source("a", Path("x/a")), Source("a", Path("y/a")), Source("a", Path("z/a")), Source("b", Path("x/b"))]

@@ -16,8 +16,8 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 
 from web.following import stop_all
+from web.settings import MOST_RECEIVED
 
-DRAIN_LIMIT = 2**30  # bytes of an oversize body that are read and dropped, so that the client hears why; then it is cut
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallopt
 ARENAS = 1
 MAPPED = 2**21  # bytes from which a piece of memory is given back to the system as soon as it is free: more than a usual slice
@@ -128,7 +128,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the port is in use or not allowed, or the host is not an address of this computer.
     """
-    family, *_ = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return socket.create_server((host, port), family=family)
 
 
@@ -173,7 +173,7 @@ def serve(app: Flask, listener: socket.socket) -> None:
         threads=app.config["MAX_CONCURRENT"] + app.config["MAX_WAITING"] + 4,
         inbuf_overflow=app.config["MAX_CONTENT_LENGTH"],
         outbuf_overflow=NEVER,
-        max_request_body_size=DRAIN_LIMIT,
+        max_request_body_size=MOST_RECEIVED,  # an oversize body is read and dropped so far, so that its client hears why
         channel_request_lookahead=1,  # so that web/pages.py hears of a client that went away
     )
     server.channel_class = Channel

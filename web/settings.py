@@ -6,6 +6,8 @@ from typing import NamedTuple
 from model.engines import ENGINES
 from model.reading import LIMITS, Limits
 
+MOST_RECEIVED = 2**30  # bytes of a body; more is cut, whatever may be kept of it
+
 
 class Setting(NamedTuple):
     name: str
@@ -22,7 +24,7 @@ SETTINGS = (
     Setting("EARLYMED_MODEL", "", "Path of a model.h5 with its model.json beside it; empty: the project's own."),
     Setting("EARLYMED_ENGINE", "auto", "What runs the network; `auto`: the fastest with the same answers.", choices=ENGINES),
     Setting("EARLYMED_THREADS", 0, "Threads of one inference; 0 takes one per core."),
-    Setting("MAX_CONTENT_LENGTH", 96 * 2**20, "Bytes that one request may hold, all its files together.", minimum=1),
+    Setting("MAX_CONTENT_LENGTH", 96 * 2**20, "Bytes that one request may hold, all its files together.", 1, MOST_RECEIVED),
     Setting("MAX_HELD_BYTES", 256 * 2**20, "Bytes of all the requests that are received or wait at one time.", minimum=1),
     Setting("MAX_FILES", LIMITS.max_slices, "Files that one request may hold.", minimum=1),  # each slice may be one
     Setting("MAX_PIXELS", LIMITS.max_pixels, "Pixels of all the slices of one request.", minimum=1),
@@ -37,7 +39,7 @@ SETTINGS = (
 
 
 class SettingError(ValueError):
-    """A setting's value is not of its kind, out of its range or none of its choices."""
+    """A setting's value is not of its kind, out of its range, none of its choices or empty."""
 
 
 def defaults() -> dict[str, int | str]:
@@ -48,7 +50,8 @@ def from_environ(environ: Mapping[str, str]) -> dict[str, int | str]:
     """The settings that an environment holds, each of its default's type.
 
     Raises:
-        SettingError: a number was expected, and something else or one out of range came; or none of the choices.
+        SettingError: a number was expected, and something else or one out of range came; or none of the choices; or nothing
+            where there must be something.
     """
     return {setting.name: _value(setting, environ[setting.name]) for setting in SETTINGS if setting.name in environ}
 
@@ -68,6 +71,8 @@ def _value(setting: Setting, text: str) -> int | str:
     if setting.choices and text not in setting.choices:
         raise SettingError(f"{setting.name}: expected one of {', '.join(setting.choices)}. Received: {text!r}.")
     if isinstance(setting.default, str):
+        if setting.default and not text:  # an empty address would be every address
+            raise SettingError(f"{setting.name}: expected something like {setting.default}. Received: {text!r}.")
         return text
     upper = "or more" if setting.maximum is None else f"to {setting.maximum}"
     try:

@@ -67,15 +67,16 @@ def _read(data: bytes, budget: Budget) -> Scan:
     if len(shape) > 3 and shape[3] > 1:
         notes.append(f"The NIfTI file holds {shape[3]:,} volumes; the first was read.")
     shape = tuple((*shape, 1)[:3])
-    unit = MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    unit, known = MM.get(int(header["xyzt_units"]) & 7, 1.0), True
     affine = header.get_best_affine().astype(float)
     if not _is_valid(affine, unit):
         affine = header.get_base_affine().astype(float)
         if not _is_valid(affine, unit):
-            affine, unit = np.eye(4), 1.0
+            affine, unit, known = np.eye(4), 1.0, False
         notes.append("The NIfTI file's orientation is invalid; left and right, or top and bottom, may be exchanged.")
     elif not (header["qform_code"] or header["sform_code"]):
         notes.append("The NIfTI file does not say how it is oriented; left and right, or top and bottom, may be exchanged.")
+        known = bool(_header(data, check=False)["pixdim"][1:4].all())  # what is checked has 1 for 0
     stored = orientations.io_orientation(affine)
     shown = orientations.axcodes2ornt(PLANES[_plane(affine, shape, stored)])
     turn = orientations.ornt_transform(stored, shown)
@@ -89,13 +90,14 @@ def _read(data: bytes, budget: Budget) -> Scan:
     for field in FREE_TEXT & set(header.keys()):
         header[field] = b""
     origin = NiftiOrigin(affine, shape, header, orientations.ornt_transform(shown, stored))
-    return Scan("NIfTI", slices, (Series(0, len(slices), spacing, affine_shown, origin),), tuple(notes))
+    measured = (spacing, affine_shown) if known else (None, None)
+    return Scan("NIfTI", slices, (Series(0, len(slices), *measured, origin),), tuple(notes))
 
 
-def _header(data: bytes):
+def _header(data: bytes, check: bool = True):
     if int.from_bytes(data[:4], "little") == 540 or int.from_bytes(data[:4], "big") == 540:
-        return nibabel.Nifti2Header(data[:540])
-    return nibabel.Nifti1Header(data[:348])
+        return nibabel.Nifti2Header(data[:540], check=check)
+    return nibabel.Nifti1Header(data[:348], check=check)
 
 
 def _is_valid(affine: np.ndarray, unit: float) -> bool:

@@ -21,6 +21,7 @@ BIG_TIFF = 43  # the third byte
 VALUE_BYTES = {  # by type: TIFF 6.0, section 2, and BigTIFF
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
 }  # fmt: skip
+FEWEST_LEVELS = 128  # of 256, that the upper 8 of 16 bits must span: what uses fewer has lost too much with the lower 8
 COPIES = 4  # pages of a TIFF, smaller copies among them, for each slice that is allowed
 NEW_SUBFILE_TYPE = 254  # TIFF 6.0: bit 0 is set on a page that is a smaller copy of another
 
@@ -29,7 +30,8 @@ def read(data: bytes, format: str, budget: Budget) -> Scan:
     """Decode a picture, or every page of a TIFF. Pages of one size are taken for a stack, whose spacing nobody knows.
 
     Raises:
-        UnsupportedFormat: an animation, or a TIFF of numbers that Pillow does not decode.
+        UnsupportedFormat: an animation, a TIFF of numbers that Pillow does not decode, or several channels of 16 bits of which
+            too little is left in the 8 that it does.
         ReadError: damaged, over the limits, or without a finite value.
     """
     try:
@@ -95,6 +97,7 @@ def _page(image: Image.Image, budget: Budget, tile: tuple[int, int] = (0, 0)) ->
     # A tile is decoded whole, also one that is larger than its page and compressed to next to nothing.
     budget.take(max(image.height, tile[0]), max(image.width, tile[1]))
     tags = image.tag_v2 if image.format == "TIFF" else {}
+    coarse = image.mode in ("RGB", "RGBA") and any(";16" in str(tile[3]) for tile in image.tile)
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would be copied, and a picture may be large
         image = ImageOps.exif_transpose(image)
     if image.mode in ("P", "PA"):
@@ -103,6 +106,11 @@ def _page(image: Image.Image, budget: Budget, tile: tuple[int, int] = (0, 0)) ->
         image = image.convert("L")
     elif image.mode not in PLAIN_MODES:
         image = image.convert("RGB")
+    if coarse and np.ptp(np.asarray(image)[..., :3]) < FEWEST_LEVELS:
+        raise UnsupportedFormat(
+            "Expected one channel of gray where a picture has 16 bits. Received: several, which use few of their values. "
+            "Please save it as gray."
+        )
     return only_finite(_as_meant(np.asarray(image), tags))
 
 
