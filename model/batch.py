@@ -60,6 +60,7 @@ class Answer:
         of: how many answers its source has.
         notes: what is to be said of the whole source; its first answer has them.
         pixels, prediction: None when there is no slice.
+        aspect: how many times as high as wide a pixel is.
         scan: what the source holds, when there is a volume or series of several slices in it; else None.
         predictions: of all slices of the scan; its last answer has them, the others have none.
         place, origin: of a DICOM file's only slice, its dicom.DicomPlace and DicomOrigin; else None.
@@ -71,6 +72,7 @@ class Answer:
     read_ms: float = 0.0
     notes: tuple[str, ...] = ()
     pixels: np.ndarray | None = None
+    aspect: float = 1.0
     prediction: Prediction | None = None
     record: dict | None = None
     scan: Scan | None = None
@@ -158,7 +160,10 @@ def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
         return [Answer(source, record=error_record(source.name, f"The file cannot be opened ({error.strerror}).", version))]
     share = (time.perf_counter() - started) * 1000.0 / len(scan)
     whole = scan if scan.is_study else None
-    answers = [Answer(source, i, len(scan), share, pixels=pixels, scan=whole) for i, pixels in enumerate(scan)]
+    answers = [
+        Answer(source, i, len(scan), share, pixels=pixels, aspect=aspect, scan=whole)
+        for i, (pixels, aspect) in enumerate(zip(scan, scan.pixel_aspects, strict=True))
+    ]
     answers[0].notes = tuple(scan.notes)
     if len(scan.places) == 1:
         answers[0].place, answers[0].origin = scan.places[0], scan.series[0].origin
@@ -185,7 +190,9 @@ def _batches(files: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
 def _ask(classifier, batch: list[Answer]) -> list[Answer]:
     """Give each that could be read its prediction and its record."""
     readable = [answer for answer in batch if answer.pixels is not None]
-    predictions = classifier.predict([answer.pixels for answer in readable]) if readable else []
+    slices, aspects = [answer.pixels for answer in readable], [answer.aspect for answer in readable]
+    told = {} if set(aspects) <= {1.0} else {"aspects": aspects}  # square pixels, as nearly all are, go without saying
+    predictions = classifier.predict(slices, **told) if readable else []
     for answer, prediction in zip(readable, predictions, strict=True):
         answer.prediction = prediction
         answer.record = prediction.record(answer.source.name, answer.index, classifier.version)

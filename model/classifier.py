@@ -76,7 +76,7 @@ class Classifier:
         classifier._infer(np.zeros((1, classifier._size, classifier._size, 3), np.float32))
         return classifier
 
-    def predict(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
+    def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
         """Answer for each slice.
 
         A tumor that is named is outlined. So is what may be one where the answer is "no tumor", uncertain, and the mask says
@@ -84,6 +84,7 @@ class Classifier:
 
         Args:
             slices: each (H, W), (H, W, 2), (H, W, 3) or (H, W, 4), any numeric dtype; see `preprocessing.preprocess`.
+            aspects: of each slice, how many times as high as wide its pixels are; None: they are square.
 
         Returns:
             One Prediction per slice, in order.
@@ -91,14 +92,14 @@ class Classifier:
         Raises:
             ValueError: when a slice has another shape, no pixels or no finite value.
         """
-        return [
-            answer for start in range(0, len(slices), BATCH) for answer in self._predict_batch(slices[start : start + BATCH])
-        ]
+        aspects = [1.0] * len(slices) if aspects is None else aspects
+        batches = (slice(start, start + BATCH) for start in range(0, len(slices), BATCH))
+        return [answer for batch in batches for answer in self._predict_batch(slices[batch], aspects[batch])]
 
-    def _predict_batch(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
+    def _predict_batch(self, slices: Sequence[np.ndarray], aspects: Sequence[float]) -> list[Prediction]:
         started = time.perf_counter()
         refusals = [look(pixels) for pixels in slices]
-        prepared = [preprocess(pixels, self._size) for pixels in slices]
+        prepared = [preprocess(pixels, self._size, aspect) for pixels, aspect in zip(slices, aspects, strict=True)]
         batch = np.stack([image for image, _ in prepared])[..., None].repeat(3, axis=-1)
         preprocessed = time.perf_counter()
         outputs = self._infer(batch)

@@ -35,7 +35,7 @@ def tumor_mask(probability: np.ndarray, frame: Frame, temperature: float = 1.0) 
     components = cc3d.connected_components(part, connectivity=4)
     areas = np.bincount(components.ravel())
     areas[0] = 0
-    smallest = max(4.0, MIN_AREA_FRACTION * frame.side**2, 0.05 * areas.max())
+    smallest = max(4.0, MIN_AREA_FRACTION * frame.side**2 / frame.aspect, 0.05 * areas.max())
     part[:] = (areas >= smallest)[components]
     return mask
 

@@ -1,6 +1,7 @@
 """From decoded pixels to what the network sees. Training, evaluation and serving all call `preprocess`.
 
-Steps: gray -> crop the empty margins -> percentile window to [0, 1] -> pad to a square -> antialiased resize.
+Steps: gray -> crop the empty margins -> percentile window to [0, 1] -> pad to a square, of millimeters where the pixels are
+known to be higher or wider -> antialiased resize.
 Change any of them and VERSION must change too: `model.json` names the version its weights were trained with.
 """
 
@@ -26,24 +27,26 @@ class Frame:
     Attributes:
         height, width: the input's size in pixels.
         box: the cropped region (x0, y0, x1, y1) in input pixels, half open.
+        aspect: how many times as high as wide a pixel is.
     """
 
     height: int
     width: int
     box: tuple[int, int, int, int]
+    aspect: float = 1
 
     @property
-    def side(self) -> int:
-        """Of the square that the box is padded to, in input pixels."""
+    def side(self) -> float:
+        """Of the square that the box is padded to, in widths of an input pixel."""
         x0, y0, x1, y1 = self.box
-        return max(x1 - x0, y1 - y0)
+        return max(x1 - x0, (y1 - y0) * self.aspect)
 
     def to_input(self, values: np.ndarray) -> np.ndarray:
         """Lay a square map (n, n) over the input; returns float32 (height, width), 0 outside the cropped box."""
         x0, y0, x1, y1 = self.box
         width, height, scale = x1 - x0, y1 - y0, len(values) / self.side
-        left, top = (self.side - width) / 2 * scale, (self.side - height) / 2 * scale
-        part = (left, top, left + width * scale, top + height * scale)
+        left, top = (self.side - width) / 2 * scale, (self.side - height * self.aspect) / 2 * scale
+        part = (left, top, left + width * scale, top + height * self.aspect * scale)
         resized = Image.fromarray(np.asarray(values, np.float32)).resize((width, height), Image.BILINEAR, box=part)
         out = np.zeros((self.height, self.width), np.float32)
         out[y0:y1, x0:x1] = np.asarray(resized)
@@ -51,19 +54,20 @@ class Frame:
 
     def from_input(self, values: np.ndarray, size: int) -> np.ndarray:
         """The inverse of `to_input`: crop, pad and resize a map of the input's size (a mask, say) to (size, size)."""
-        return _square_resize(self.crop(np.asarray(values, np.float32)), size)
+        return _square_resize(self.crop(np.asarray(values, np.float32)), size, self.aspect)
 
     def crop(self, values: np.ndarray) -> np.ndarray:
         x0, y0, x1, y1 = self.box
         return values[y0:y1, x0:x1]
 
 
-def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
+def preprocess(pixels: np.ndarray, size: int, aspect: float = 1) -> tuple[np.ndarray, Frame]:
     """Prepare one slice for the network.
 
     Args:
         pixels: (H, W), (H, W, 2) gray and alpha, (H, W, 3) RGB or (H, W, 4) RGBA; any integer or float dtype and range.
         size: the network's input side in pixels.
+        aspect: how many times as high as wide a pixel is.
 
     Returns:
         The image, float32 (size, size) in [0, 1], and the Frame that maps it back to the input. `pixels` is unchanged.
@@ -72,8 +76,8 @@ def preprocess(pixels: np.ndarray, size: int) -> tuple[np.ndarray, Frame]:
         ValueError: when `pixels` has another shape, has no pixels, or holds no finite value.
     """
     gray = to_gray(pixels)
-    frame = Frame(*gray.shape, find_box(gray))
-    return np.clip(_square_resize(window(frame.crop(_plain(pixels, gray))), size), 0.0, 1.0), frame
+    frame = Frame(*gray.shape, find_box(gray), aspect)
+    return np.clip(_square_resize(window(frame.crop(_plain(pixels, gray))), size, aspect), 0.0, 1.0), frame
 
 
 def windowed(pixels: np.ndarray) -> np.ndarray:
@@ -163,10 +167,10 @@ def percentiles(values: np.ndarray, percents: tuple[float, float]) -> np.ndarray
     return np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
 
 
-def _square_resize(values: np.ndarray, size: int) -> np.ndarray:
+def _square_resize(values: np.ndarray, size: int, aspect: float) -> np.ndarray:
     """Resize so that the longer side is `size`, with Pillow's area-aware (antialiased) bilinear filter; pad with 0."""
-    scale = size / max(values.shape)
-    height, width = (max(1, round(n * scale)) for n in values.shape)
+    sides = values.shape[0] * aspect, values.shape[1]
+    height, width = (max(1, round(n * size / max(sides))) for n in sides)
     resized = Image.fromarray(np.ascontiguousarray(values)).resize((width, height), Image.BILINEAR)
     top, left = (size - height) // 2, (size - width) // 2
     out = np.zeros((size, size), np.float32)

@@ -98,7 +98,7 @@ class Desk:
         except ReadError as error:
             record = unread_record("", error, self.classifier.version)
             return None, None, describe(record), without_name(record)
-        prediction = self.classifier.predict([slices[index]])[0]
+        prediction = self.classifier.predict([slices[index]], [slices.pixel_aspects[index]])[0]
         record = prediction.record("", index, self.classifier.version)
         if index == 0 and slices.notes:
             record["notes"] = list(slices.notes)

@@ -25,7 +25,8 @@ async function inside(entry) {
 async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
-  return ofFolder((await Promise.all(entries.map(inside))).flat());
+  const found = await Promise.all(entries.map(inside));
+  return found.flatMap((files, number) => entries[number].isDirectory ? ofFolder(files) : files);
 }
 
 const TYPED = "input[type=text], textarea, [contenteditable]";

@@ -46,7 +46,7 @@ def refused(reason: str = "This does not look like a brain MRI slice.") -> Calla
 
 
 class FakeClassifier:
-    """Gives `answer` for every slice, or a list's answers in turn; `calls` holds the slices of each call."""
+    """Gives `answer` for every slice, or a list's answers in turn; `calls` has the slices of each call."""
 
     version = "fake-1"
 
@@ -54,9 +54,11 @@ class FakeClassifier:
         self.info = {"version": self.version, "labels": list(LABELS), "sha256": "0" * 64, "input_size": 64}
         self.answer: Callable | Sequence[Callable] = ok()
         self.calls: list[list[np.ndarray]] = []
+        self.aspects: list[float] = []
 
-    def predict(self, slices: Sequence[np.ndarray]) -> list[Prediction]:
+    def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
         self.calls.append(list(slices))
+        self.aspects += aspects or []
         answers = [self.answer] * len(slices) if callable(self.answer) else self.answer
         return [answer(pixels) for answer, pixels in zip(answers, slices, strict=True)]
 

@@ -1,7 +1,9 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from model.training import arrays as arrays_module
 from model.training.arrays import Arrays
@@ -42,6 +44,14 @@ def test_a_mask_that_came_later_or_changed_is_not_missed(data, items, tmp_path, 
     assert not Arrays.load(data, [without], 64, tmp_path).has_mask[0]
     found = Arrays.load(data, [tumor], 64, tmp_path)
     assert found.has_mask[0] and found.masks[0].any()
+    mask = tmp_path / "changed" / tumor.mask
+    for path in (tumor.path, tumor.mask):
+        (tmp_path / "changed" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(data / path, tmp_path / "changed" / path)
+    mirrored = Image.open(mask).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    mirrored.save(mask)
+    changed = Arrays.load(tmp_path / "changed", [tumor], 64, tmp_path)
+    assert (changed.masks[0] != found.masks[0]).any()
     monkeypatch.setattr(arrays_module, "VERSION", 2)
     asked = []
     original = arrays_module.load_arrays

@@ -47,8 +47,8 @@ def test_nobody_has_a_preprocessing_of_its_own(room):
 
 
 def test_a_change_of_the_function_reaches_training_and_serving(slice_file, monkeypatch):
-    def darker(pixels, size):
-        image, frame = preprocessing.preprocess(pixels, size)
+    def darker(pixels, size, aspect=1):
+        image, frame = preprocessing.preprocess(pixels, size, aspect)
         return image * 0.5, frame
 
     monkeypatch.setattr(classifier, "preprocess", darker)

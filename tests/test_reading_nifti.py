@@ -242,15 +242,17 @@ def test_an_orientation_that_is_not_known_is_noted(place, content, note):
     assert scan.notes == (note,) and len(scan) == 8 and np.isfinite(scan.affine).all()
 
 
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1)], ids=["no codes", "qform", "an sform of zeros"])
 @pytest.mark.parametrize("distance", [0.0, 1e-9, np.nan])
-def test_distances_that_cannot_be_made_out_are_not_known(distance):
+def test_distances_that_cannot_be_made_out_are_not_known(distance, codes):
     """Else a volume in ml would be told of voxels that nobody knows."""
     data = bytearray(nifti())
     data[80:92] = np.full(3, distance, np.float32).tobytes()  # pixdim
-    data[252:256] = bytes(4)  # qform_code, sform_code
+    data[252:256] = np.int16(codes).tobytes()  # qform_code, sform_code
+    data[280:328] = bytes(48)  # srow_x, srow_y, srow_z
     scan = read(bytes(data))
     assert (scan.spacing, scan.affine, scan.series[0].voxel_ml) == (None, None, None)
-    assert len(scan) == 8 and len(scan.notes) == 1 and scan.notes[0].endswith("may be exchanged.")
+    assert len(scan) == 8 and all(note.endswith("may be exchanged.") for note in scan.notes)
     assert scan.series[0].origin.restore([pixels > 0 for pixels in scan]).shape == scan.series[0].origin.shape
 
 

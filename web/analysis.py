@@ -173,7 +173,9 @@ def ask(classifier, answers: Sequence[Answer], progress: Progress | None = None)
     tell(0, len(answers))
     for start in range(0, len(answers), BATCH):
         batch = answers[start : start + BATCH]
-        predictions = classifier.predict([answer.pixels for answer in batch])
+        aspects = [answer.series.pixel_aspect if answer.series else 1.0 for answer in batch]
+        told = {} if set(aspects) <= {1.0} else {"aspects": aspects}  # square pixels, as nearly all are, go without saying
+        predictions = classifier.predict([answer.pixels for answer in batch], **told)
         for answer, prediction in zip(batch, predictions, strict=True):
             answer.prediction = prediction
             answer.timings_ms |= prediction.timings_ms

@@ -41,6 +41,7 @@ TITLES = {
     422: "This file cannot be read",
     500: "Something went wrong on our side",
     503: "Busy at the moment",
+    "stopped": "This did not work",
 }
 ANSWER_OF = ((EmptyFile, 400, ""), (OverLimit, 413, "too_large"), (UnsupportedFormat, 415, ""), (ReadError, 422, ""))
 
@@ -63,7 +64,7 @@ class RequestError(Exception):
 
     @property
     def title(self) -> str:
-        return TITLES.get(self.status, "This did not work")
+        return TITLES.get(self.code) or TITLES.get(self.status, "This did not work")
 
 
 def as_request_error(error: Exception, max_bytes: int) -> RequestError:

@@ -12,7 +12,7 @@ from web.errors import RequestError
 T = TypeVar("T")
 
 
-followed: set[threading.Event] = set()  # of what is at work: set, it is to stop
+ended = threading.Event()  # set: the server has, and nothing more is to be done
 
 
 class Stopped(Exception):
@@ -20,9 +20,8 @@ class Stopped(Exception):
 
 
 def stop_all() -> None:
-    """Stop whatever is at work where it next tells how far it is: Python waits for such threads before it ends."""
-    for stopped in tuple(followed):
-        stopped.set()
+    """Stop whatever is at work where it next tells how far it is, and begin nothing: Python waits for such threads to end."""
+    ended.set()
 
 
 def follow(work: Callable[[Progress], T]) -> Generator[tuple[int, int], None, T]:
@@ -37,11 +36,12 @@ def follow(work: Callable[[Progress], T]) -> Generator[tuple[int, int], None, T]
     stopped = threading.Event()
 
     def progress(done: int, total: int) -> None:
-        if stopped.is_set():
+        if stopped.is_set() or ended.is_set():
             raise Stopped
         told.put((done, total))
 
-    followed.add(stopped)
+    if ended.is_set():
+        raise was_stopped()
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work, progress)
         future.add_done_callback(lambda _: told.put(None))
@@ -50,7 +50,10 @@ def follow(work: Callable[[Progress], T]) -> Generator[tuple[int, int], None, T]
                 yield step
             return future.result()
         except Stopped:
-            raise RequestError(503, "stopped", "The server was stopped.") from None
+            raise was_stopped() from None
         finally:
             stopped.set()
-            followed.discard(stopped)
+
+
+def was_stopped() -> RequestError:
+    return RequestError(503, "stopped", "The server was stopped.")

@@ -100,7 +100,7 @@ def _error(status: int, schemas: dict) -> dict:
         "content": {"application/json": {"schema": schema_of(Error, schemas)}},
     }
     if status == 503:
-        answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+        answer["headers"] = {"Retry-After": {"description": "Seconds; with `busy`.", "schema": {"type": "integer"}}}
     return answer
 
 

@@ -68,7 +68,8 @@ def layers(pixels: np.ndarray, prediction: Prediction, side: int) -> dict:
 
     `width` and `height` are the picture's. `evidence` is the network's own coarse map, base64 of uint8 (4, n, n): 128 is nil,
     255 the slice's strongest evidence for any class, less than 128 speaks against the class. `square` (x, y, side) says where
-    the map lies in the picture and `box` (x0, y0, x1, y1) which part of it the network saw, both as fractions of its width.
+    the map lies in the picture and `box` (x0, y0, x1, y1) which part of it the network saw, both as fractions of its width;
+    the square is less high, or higher, where pixels are: `aspect` times as high as wide.
     """
     image = shown(pixels, side)
     found = {
@@ -82,12 +83,13 @@ def layers(pixels: np.ndarray, prediction: Prediction, side: int) -> dict:
         return found
     frame = prediction.frame
     x0, y0, x1, y1 = frame.box
-    left, top = (x0 + x1 - frame.side) / 2, (y0 + y1 - frame.side) / 2
+    left, top = (x0 + x1 - frame.side) / 2, (y0 + y1 - frame.side / frame.aspect) / 2
     strongest = max(float(prediction.evidence.max()), FAINTEST)
     values = np.clip(prediction.evidence.transpose(2, 0, 1) / strongest, -1.0, 1.0) * 127 + 128
     return found | {
         "evidence": base64.b64encode(values.round().astype(np.uint8).tobytes()).decode(),
         "square": [part / frame.width for part in (left, top, frame.side)],
+        "aspect": frame.aspect,
         "box": [part / frame.width for part in frame.box],
     }
 

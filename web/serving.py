@@ -179,5 +179,7 @@ def serve(app: Flask, listener: socket.socket) -> None:
     server.channel_class = Channel
     server.answers = itertools.count(1)
     server.adj.room = Room.of(app.config)
-    server.run()
-    stop_all()
+    try:
+        server.run()
+    finally:  # also after a second signal, which does not wait those five seconds
+        stop_all()

@@ -11,6 +11,7 @@ EXPECTED = "Expected PNG, JPEG, WebP, BMP, TIFF, DICOM, NIfTI or ZIP."
 CHUNK = 2**20  # bytes that are unpacked before the limits are asked again
 WINDOW = 2**14  # packed bytes that zlib is given at once: it copies what it leaves of them
 PADDING = re.compile(rb"\0*")  # may follow a member of a gzip
+SQUARE, MOST_ASPECT = 1.01, 4.0  # a pixel's longer side over its shorter one
 SMALL = 16 * 2**20  # bytes; what unpacks to less is no bomb, whatever its ratio: an empty slice shrinks a thousandfold
 
 
@@ -156,6 +157,18 @@ class Series:
         return self.stop - self.start
 
     @property
+    def pixel_aspect(self) -> float:
+        """How many times as high as wide its pixels are: 1 where that is not known, next to nothing, or hardly to be true."""
+        if self.spacing:
+            height, width = self.spacing[1:]
+        elif self.affine is not None:
+            height, width = np.linalg.norm(self.affine[:3, 1:3], axis=0)
+        else:
+            return 1.0
+        larger = max(height, width) / min(height, width)
+        return float(height / width) if SQUARE < larger <= MOST_ASPECT else 1.0
+
+    @property
     def voxel_ml(self) -> float | None:
         """The volume of one voxel in ml."""
         return None if self.spacing is None else float(np.prod(self.spacing)) / 1000.0
@@ -193,6 +206,14 @@ class Scan(Sequence):
     def is_study(self) -> bool:
         """Do several of the slices belong to one volume or series?"""
         return any(len(series) > 1 for series in self.series)
+
+    @property
+    def pixel_aspects(self) -> list[float]:
+        """Of each slice, see Series; 1 for pictures in their own right."""
+        aspects = [1.0] * len(self)
+        for series in self.series:
+            aspects[series.start : series.stop] = [series.pixel_aspect] * len(series)
+        return aspects
 
     @property
     def spacing(self) -> tuple[float, float, float] | None:

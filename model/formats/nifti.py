@@ -76,7 +76,9 @@ def _read(data: bytes, budget: Budget) -> Scan:
         notes.append("The NIfTI file's orientation is invalid; left and right, or top and bottom, may be exchanged.")
     elif not (header["qform_code"] or header["sform_code"]):
         notes.append("The NIfTI file does not say how it is oriented; left and right, or top and bottom, may be exchanged.")
-        known = bool(_header(data, check=False)["pixdim"][1:4].all())  # what is checked has 1 for 0
+    if not (header["sform_code"] and np.array_equal(affine, header.get_sform())):
+        axes = slice(1, 1 + min(3, int(header["dim"][0])))
+        known &= bool(_header(data, check=False)["pixdim"][axes].all())  # what is checked has 1 for 0
     stored = orientations.io_orientation(affine)
     shown = orientations.axcodes2ornt(PLANES[_plane(affine, shape, stored)])
     turn = orientations.ornt_transform(stored, shown)

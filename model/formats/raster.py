@@ -97,7 +97,8 @@ def _page(image: Image.Image, budget: Budget, tile: tuple[int, int] = (0, 0)) ->
     # A tile is decoded whole, also one that is larger than its page and compressed to next to nothing.
     budget.take(max(image.height, tile[0]), max(image.width, tile[1]))
     tags = image.tag_v2 if image.format == "TIFF" else {}
-    coarse = image.mode in ("RGB", "RGBA") and any(";16" in str(tile[3]) for tile in image.tile)
+    deep = image.format in ("PNG", "TIFF") and any(";16" in str(tile[3]) for tile in image.tile)
+    coarse = deep and image.mode in ("RGB", "RGBA")
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would be copied, and a picture may be large
         image = ImageOps.exif_transpose(image)
     if image.mode in ("P", "PA"):

@@ -1,5 +1,6 @@
 """Preprocessed slices in memory, and on disk for the next run."""
 
+import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,8 @@ class Arrays:
 
 
 def _mask_of(data: Path, item: Item) -> str:
-    """Which mask it has: its place and size in bytes, nothing when it has none."""
-    return f"{item.mask}:{(data / item.mask).stat().st_size}" if item.mask else ""
+    """The SHA-256 of its mask, nothing when it has none."""
+    return hashlib.sha256((data / item.mask).read_bytes()).hexdigest() if item.mask else ""
 
 
 def _strip(image: np.ndarray, mask: np.ndarray, depth: float) -> tuple[np.ndarray, np.ndarray]:
