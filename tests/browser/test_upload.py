@@ -24,7 +24,7 @@ TRANSFER = """(files) => {
 }"""
 
 # What a browser gives for a folder that is dropped: entries, which are read in portions, an empty one at the end.
-DROP_FOLDER = """([first, second]) => {
+DROP_FOLDER = """([first, second, ...beside]) => {
   const entry = ([name, data]) => ({
     isFile: true,
     file: (done) => done(new File([Uint8Array.from(atob(data), c => c.charCodeAt(0))], name, { type: "image/jpeg" })),
@@ -36,7 +36,7 @@ DROP_FOLDER = """([first, second]) => {
   const below = folder([entry(second), entry(["Thumbs.db", ""])]);
   const top = folder([entry(first), entry([".DS_Store", ""])], [below]);
   const event = new Event("drop", { bubbles: true, cancelable: true });
-  const items = [{ webkitGetAsEntry: () => top }];
+  const items = [top, ...beside.map(entry)].map((one) => ({ webkitGetAsEntry: () => one }));
   Object.defineProperty(event, "dataTransfer", { value: { types: ["Files"], files: [], items } });
   document.querySelector("footer").dispatchEvent(event);
   return event.defaultPrevented;
@@ -237,6 +237,15 @@ def test_a_picture_in_a_folder_of_dicom_files_stays_with_them(open_page, tmp_pat
     assert names_sent(sent.value.post_data_buffer) == ["5 files.zip"]
     assert page.get_by_text("1 picture beside DICOM files left out.").is_visible()
     assert page.get_by_role("article").count() == 1
+
+
+def test_a_picture_dropped_beside_a_folder_of_dicom_files_is_sent_beside_them(open_page, tmp_path):
+    page = open_page()
+    dropped = [*dicom_files(tmp_path, 2), one_of_each()[0]]
+    page.evaluate(DROP_FOLDER, [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in dropped])
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        press(page, "Analyze")
+    assert names_sent(sent.value.post_data_buffer) == ["2 files.zip", dropped[2].name]
 
 
 @pytest.mark.parametrize("packed", [True, False])
