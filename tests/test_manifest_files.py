@@ -93,6 +93,7 @@ Received: 19 bytes of something else.
 unreadable files: 1
 Testing images with a twin in Training: 2 of 4
 Training images with a twin in Testing, to purge: 2 of 5
+these, and what is in a group with an image of Testing: 2
 images of other sources with a twin in Testing, to purge: 1
 """
 
