@@ -64,7 +64,7 @@ export class Drawing {
   draw(canvas, view) {
     const context = canvas.getContext("2d");
     const { left, top, scale } = this.place(canvas, view);
-    const { width, height, square, aspect, box } = this.slice;
+    const { width, height, square, box } = this.slice;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.setTransform(scale, 0, 0, scale, left, top);
@@ -76,8 +76,7 @@ export class Drawing {
       context.rect(box[0] * width, box[1] * width, (box[2] - box[0]) * width, (box[3] - box[1]) * width);
       context.clip();
       context.globalAlpha = view.opacity;
-      const [x, y, side] = square.map((part) => part * width);
-      context.drawImage(this.evidence(view.label), x, y, side, side / aspect);
+      context.drawImage(this.evidence(view.label), square[0] * width, square[1] * width, square[2] * width, square[2] * width);
       context.restore();
     }
     if (view.outline && this.outline) context.drawImage(this.outline, 0, 0, width, height);

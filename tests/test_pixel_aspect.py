@@ -1,5 +1,7 @@
 """Pixels that are higher than wide, or wider: the network sees the head as it is, and masks lie where they belong."""
 
+import base64
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from model.preprocessing import Frame, preprocess
 from model.reading import read
 from test_preprocessing import disc, head
 from uploads import API, send
-from web.pictures import layers
+from web.analysis import Answer
+from web.pictures import explained, layers, outlined
 
 SAMPLES = Path(__file__).parent / "samples"
 DOWN, UP = 0.5, 2.0  # the rows of a picture; its pixels are then twice as high as wide, or half as high
@@ -88,10 +91,21 @@ def test_the_page_the_api_and_predict_py_tell_the_classifier(client, fake, tmp_p
     assert fake.aspects == [2.0] * 3
 
 
-@pytest.mark.parametrize(("aspect", "top"), [(2.0, 0.0), (1.0, -0.25), (0.5, -0.75)])
-def test_the_evidence_lies_over_what_the_network_saw(aspect, top):
-    """A box of 40 x 20 pixels. Twice as high they fill the square, of 40 x 20; half as high it is one of 40 x 80."""
+@pytest.mark.parametrize(
+    ("aspect", "size", "square", "box"),
+    [
+        (2.0, (40, 40), [0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]),
+        (1.0, (40, 20), [0.0, -0.25, 1.0], [0.0, 0.0, 1.0, 0.5]),
+        (0.5, (80, 20), [0.0, -0.375, 1.0], [0.0, 0.0, 1.0, 0.25]),
+    ],
+)
+def test_the_page_shows_the_head_in_its_proportions_and_the_evidence_over_it(aspect, size, square, box):
+    """Of 40 x 20 pixels, of which the network saw all."""
     pixels = np.zeros((20, 40), np.uint8)
-    answer = replace(ok()(pixels), frame=Frame(20, 40, (0, 0, 40, 20), aspect))
-    found = layers(pixels, answer, 640)
-    assert (found["square"], found["aspect"]) == ([0.0, top, 1.0], aspect)
+    pixels[5:15, 5:35] = 200
+    prediction = replace(ok(tumor=True)(pixels), frame=Frame(20, 40, (0, 0, 40, 20), aspect))
+    found = layers(pixels, prediction, 640, aspect)
+    assert ((found["width"], found["height"]), found["square"], found["box"]) == (size, square, box)
+    answer = Answer("a.dcm", pixels=pixels, prediction=prediction, series=Series(0, 1, (3.0, aspect, 1.0)))
+    for uri in (found["image"], found["outline"], outlined(answer, 640), explained(answer, "glioma", 640)):
+        assert Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).size == size

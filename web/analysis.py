@@ -40,6 +40,11 @@ class Answer:
     upload: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def aspect(self) -> float:
+        """How many times as high as wide a pixel is."""
+        return self.series.pixel_aspect if self.series else 1.0
+
     def record(self, version: str) -> dict:
         if self.error:
             return unread_record(self.file, self.error, version, self.timings_ms)
@@ -173,7 +178,7 @@ def ask(classifier, answers: Sequence[Answer], progress: Progress | None = None)
     tell(0, len(answers))
     for start in range(0, len(answers), BATCH):
         batch = answers[start : start + BATCH]
-        aspects = [answer.series.pixel_aspect if answer.series else 1.0 for answer in batch]
+        aspects = [answer.aspect for answer in batch]
         told = {} if set(aspects) <= {1.0} else {"aspects": aspects}  # square pixels, as nearly all are, go without saying
         predictions = classifier.predict([answer.pixels for answer in batch], **told)
         for answer, prediction in zip(batch, predictions, strict=True):

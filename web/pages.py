@@ -132,7 +132,7 @@ def layers_of(item: Item, index: int, side: int) -> dict:
         "tumor": 0.0 if prediction.label is None else 1.0 - prediction.probabilities["notumor"],
         "words": render_template("_slice_words.txt", item=item, answer=answer, index=index).strip(),
     }
-    return pictures.layers(answer.pixels, prediction, side) | about
+    return pictures.layers(answer.pixels, prediction, side, answer.aspect) | about
 
 
 def context(analysis: Analysis, found: list[Item], live: bool) -> dict:

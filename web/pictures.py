@@ -10,6 +10,7 @@ from PIL import Image
 from model.explanation import OUTLINE, draw_outline, outline, view
 from model.overlay import COLORS, FAINTEST, overlaid
 from model.prediction import Prediction
+from web.analysis import Answer
 
 LARGE, MEDIUM, SMALL = 1024, 512, 96  # longest sides: a slice alone, one of many, in a table
 GRAYS = [level for level in range(256) for _ in range(3)]  # a palette
@@ -38,40 +39,43 @@ def jpeg_uri(image: Image.Image) -> str:
     return as_uri(out.getvalue(), "image/jpeg")
 
 
-def shown(pixels: np.ndarray, side: int) -> Image.Image:
-    """The slice in 8-bit gray, windowed for viewing, its longer side at most `side`."""
-    image = view(pixels)
+def shown(pixels: np.ndarray, side: int, aspect: float = 1.0) -> Image.Image:
+    """The slice in 8-bit gray, windowed for viewing, in its true proportions, its longer side at most `side`."""
+    return within(side, proportioned(view(pixels), aspect))
+
+
+def within(side: int, image: Image.Image) -> Image.Image:
     image.thumbnail((side, side), Image.LANCZOS)
     return image
 
 
-def thumbnail(pixels: np.ndarray, mask: np.ndarray | None = None) -> str:
-    """A small picture with the outline of `mask`."""
-    image = shown(pixels, SMALL)
-    return jpeg_uri(image if mask is None else draw_outline(image, mask))
+def proportioned(image: Image.Image, aspect: float) -> Image.Image:
+    """As large as the head is, of pixels that are `aspect` times as high as wide: made higher or wider, never smaller."""
+    if aspect == 1.0:
+        return image
+    return image.resize((round(image.width / min(1.0, aspect)), round(image.height * max(1.0, aspect))), Image.BILINEAR)
 
 
-def outlined(pixels: np.ndarray, mask: np.ndarray, side: int) -> str:
-    """The slice with the outline of `mask`, where there is one."""
-    return jpeg_uri(draw_outline(shown(pixels, side), mask))
+def outlined(answer: Answer, side: int) -> str:
+    """The slice with the outline, where there is one."""
+    return jpeg_uri(draw_outline(shown(answer.pixels, side, answer.aspect), answer.prediction.mask))
 
 
-def explained(pixels: np.ndarray, prediction: Prediction, label: str, side: int) -> str:
+def explained(answer: Answer, label: str, side: int) -> str:
     """The slice with the evidence for a class and the outline."""
-    image = overlaid(pixels, prediction, label)
-    image.thumbnail((side, side), Image.LANCZOS)
-    return jpeg_uri(image.convert("RGB"))
+    image = proportioned(overlaid(answer.pixels, answer.prediction, label), answer.aspect)
+    return jpeg_uri(within(side, image).convert("RGB"))
 
 
-def layers(pixels: np.ndarray, prediction: Prediction, side: int) -> dict:
+def layers(pixels: np.ndarray, prediction: Prediction, side: int, aspect: float = 1.0) -> dict:
     """What the viewer draws: the plain slice, and what lies over it; plain types, ready for JSON.
 
     `width` and `height` are the picture's. `evidence` is the network's own coarse map, base64 of uint8 (4, n, n): 128 is nil,
     255 the slice's strongest evidence for any class, less than 128 speaks against the class. `square` (x, y, side) says where
-    the map lies in the picture and `box` (x0, y0, x1, y1) which part of it the network saw, both as fractions of its width;
-    the square is less high, or higher, where pixels are: `aspect` times as high as wide.
+    the map lies in the picture and `box` (x0, y0, x1, y1) which part of it the network saw, both as fractions of its width.
+    The picture shows the head in its true proportions, whose pixels are `aspect` times as high as wide.
     """
-    image = shown(pixels, side)
+    image = shown(pixels, side, aspect)
     found = {
         "width": image.width,
         "height": image.height,
@@ -82,15 +86,14 @@ def layers(pixels: np.ndarray, prediction: Prediction, side: int) -> dict:
     if prediction.evidence is None:
         return found
     frame = prediction.frame
-    x0, y0, x1, y1 = frame.box
-    left, top = (x0 + x1 - frame.side) / 2, (y0 + y1 - frame.side / frame.aspect) / 2
+    x0, y0, x1, y1 = np.multiply(frame.box, [1, aspect, 1, aspect]).tolist()
+    left, top = (x0 + x1 - frame.side) / 2, (y0 + y1 - frame.side) / 2
     strongest = max(float(prediction.evidence.max()), FAINTEST)
     values = np.clip(prediction.evidence.transpose(2, 0, 1) / strongest, -1.0, 1.0) * 127 + 128
     return found | {
         "evidence": base64.b64encode(values.round().astype(np.uint8).tobytes()).decode(),
         "square": [part / frame.width for part in (left, top, frame.side)],
-        "aspect": frame.aspect,
-        "box": [part / frame.width for part in frame.box],
+        "box": [part / frame.width for part in (x0, y0, x1, y1)],
     }
 
 
