@@ -191,8 +191,7 @@ def _ask(classifier, batch: list[Answer]) -> list[Answer]:
     """Give each that could be read its prediction and its record."""
     readable = [answer for answer in batch if answer.pixels is not None]
     slices, aspects = [answer.pixels for answer in readable], [answer.aspect for answer in readable]
-    told = {} if set(aspects) <= {1.0} else {"aspects": aspects}  # square pixels, as nearly all are, go without saying
-    predictions = classifier.predict(slices, **told) if readable else []
+    predictions = classifier.predict(slices, aspects) if readable else []
     for answer, prediction in zip(readable, predictions, strict=True):
         answer.prediction = prediction
         answer.record = prediction.record(answer.source.name, answer.index, classifier.version)

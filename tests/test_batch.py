@@ -209,9 +209,9 @@ def test_no_more_batches_are_asked_at_once_than_there_are_jobs_and_cores(monkeyp
     meeting = threading.Barrier(2, timeout=20)
 
     class Meets(FakeClassifier):
-        def predict(self, slices):
+        def predict(self, slices, aspects):
             meeting.wait()
-            return super().predict(slices)
+            return super().predict(slices, aspects)
 
     answers = list(answer_files(Meets(), given(*[picture()] * (4 * BATCH)), jobs=4))
     assert [answer.record["status"] for answer in answers] == ["ok"] * 4 * BATCH

@@ -2,22 +2,16 @@
 
 import json
 import threading
-import time
-from contextlib import nullcontext
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from model.engines.quiet_openvino import openvino
-from model.engines.quiet_openvino import opset13 as ops
 from model.reading import read
 from scripts import benchmark
-from scripts.benchmarks import bounds, clients, document, network, serving, stages
+from scripts.benchmarks import bounds, clients, document, stages
 from scripts.benchmarks.targets import Target, steepest, table, targets
 
 SUMMARY = {"p50_ms": 40.0, "p90_ms": 50.0, "p99_ms": 60.0, "per_second": 25.0, "requests": 48, "errors": 0}
@@ -139,107 +133,6 @@ def test_steepest_place_of_a_curve(curve, worst):
     assert steepest(curve) == pytest.approx(worst)
 
 
-def test_memory_is_looked_at_once_as_many_clients_have_asked_for_a_while(monkeypatch):
-    asked, timed = [], clients.Timed([1.0, 2.0], 1.0, [])
-
-    def measure(port, path, uploads, count, each, seen=None):
-        asked.append((count, each))
-        for n in (20, 30, 40) if seen else ():
-            seen(n)
-        return timed
-
-    server = SimpleNamespace(port=1, wait_for_answer=lambda *_: 0.1, memory_mb=lambda peak=False: 300.0 + len(asked))
-    monkeypatch.setattr(serving, "running", lambda way: nullcontext(server))
-    monkeypatch.setattr(serving, "mixed", lambda image: ["a", "b"])
-    monkeypatch.setattr(serving, "burst", lambda *_: {})
-    monkeypatch.setattr(serving, "measure", measure)
-    found = serving.under_load(None, 500)
-    assert asked == [(1, 20), (1, 250), (8, 300), (8, 500)]
-    assert found["before"] == 2400
-    assert found["memory_mb"] == [(20, 304.0), (40, 304.0)]  # of the last ones alone
-
-
-def test_share_of_the_peak_is_that_of_rounds_in_which_both_were_measured(monkeypatch):
-    """The machine is half as fast in the last two rounds, and the first product was measured in a lucky moment."""
-    speeds = [1.0, 1.0, 1.0, 0.5, 0.5]
-    peaks = iter([800.0, 400.0, 400.0, 200.0, 200.0])
-    answers = iter([(60 / speed, 50 / speed) for speed in speeds for _ in range(3)])  # the first of three is not counted
-    monkeypatch.setattr(network, "peak_gflops", lambda tasks: next(peaks))
-    found = network.in_rounds(lambda: next(answers), [], 15.0, 2)
-    assert found == {"ms": 60.0, "convolutions_ms": 50.0, "gflops": 300.0, "peak_gflops": 400.0, "of_peak": 0.75}
-
-
-def test_share_of_the_convolutions_is_of_all_nodes():
-    node = [("Convolution", 30), ("MaxPool", 10), ("Convolution", 45), ("Reorder", 15)]
-    nodes = [SimpleNamespace(node_type=name, real_time=timedelta(milliseconds=ms)) for name, ms in node]
-    assert network.share_of_convolutions(nodes) == pytest.approx(0.75)
-
-
-def test_convolutions_take_no_longer_than_the_slice_also_after_a_slow_answer():
-    """The counters of OpenVINO remember the first answer, which is slow."""
-    image, kernel = ops.parameter([1, 16, 64, 64], np.float32), ops.constant(np.ones((64, 16, 3, 3), np.float32))
-    graph = openvino.Model([ops.relu(ops.convolution(image, kernel, [1, 1], [1, 1], [1, 1], [1, 1]))], [image])
-    answer = network.slice_by_openvino(graph, "f32")
-    assert all(0 < convolutions <= whole for whole, convolutions in (answer() for _ in range(5)))
-
-
-def test_the_fastest_task_is_the_peak():
-    """2 GFLOP in a hundredth of a second are 200 a second; sleeping takes a little longer than it is told."""
-    slow, fast = (lambda: time.sleep(0.02), 1.0), (lambda: time.sleep(0.01), 2.0)
-    assert 100 < network.peak_gflops([slow, fast], 0.1) <= 200
-
-
-def test_a_curve_is_measured_in_rounds():
-    asked = []
-    values = iter([1.0, 9.0, 9.0, 4.0, 3.0, 6.004])
-    assert serving.in_rounds((8, 16), lambda place: asked.append(place) or next(values), 3) == [(8, 3.0), (16, 6.0)]
-    assert asked == [8, 16] * 3
-
-
-def test_cold_starts_take_turns(monkeypatch):
-    seconds = {"a": iter([6.0, 12.0, 6.2]), "b": iter([1.0, 2.0004, 1.2])}
-    started = []
-
-    def running(way: str):
-        started.append(way)
-        return nullcontext(SimpleNamespace(wait_for_answer=lambda *_: next(seconds[way])))
-
-    monkeypatch.setattr(serving, "running", running)
-    found = serving.cold_starts({"original": "a", "openvino": "b"}, None, 3)
-    assert started == ["a", "b"] * 3
-    assert found["original"] == {"cold_start_s": 6.2, "cold_starts_s": [6.0, 12.0, 6.2]}
-    assert found["openvino"] == {"cold_start_s": 1.2, "cold_starts_s": [1.0, 2.0, 1.2]}
-
-
-def test_many_slices_and_single_ones_take_turns(monkeypatch):
-    """Three rounds, of which the machine is half as fast in the second and third: 1000 slices in 40 s against 20 a second."""
-    speeds, seconds = iter([1.0, 0.5, 0.5]), iter([0.5, 40.46, 1.0, 50.95, 1.0, 71.0])
-    server = SimpleNamespace(port=1, wait_for_answer=lambda *_: None)
-    monkeypatch.setattr(serving, "running", lambda way: nullcontext(server))
-    monkeypatch.setattr(serving, "time_of", lambda arguments: next(seconds))
-    monkeypatch.setattr(
-        serving,
-        "measure",
-        lambda port, path, uploads, clients, each: SimpleNamespace(
-            summary=lambda: {"per_second": 20.0 * next(speeds)} if each == 120 else None
-        ),
-    )
-    found = serving.bulk([Path(__file__)], 1000)
-    assert found == {
-        "slices": 1000,
-        "rounds": 3,
-        "seconds": 50.95,
-        "start_s": 1.0,
-        "per_second": 20.0,
-        "single_per_second": 10.0,
-        "ratio": 1.43,
-    }
-
-
-def test_memory_slope_is_of_the_settled_part():
-    assert serving.slope([(0, 50), (100, 150), (200, 150.2), (300, 150.4)]) == pytest.approx(2.0)
-
-
 def test_what_is_left_to_gain_is_what_busy_cores_and_inference_alone_would_give():
     """One client waits 40 ms: 20 for the network, 20 on one core. The network can do 50 a second, which leaves 30 ms: 33.3."""
     assert bounds.most_per_second(20.0, 50.0, cores=2) == pytest.approx(1000 / 30)
@@ -288,14 +181,6 @@ def test_a_rough_run_is_not_the_document(capsys, arguments, message):
     with pytest.raises(SystemExit):
         benchmark.main(arguments)
     assert message in capsys.readouterr().err
-
-
-def test_operations_of_the_convolutions_are_counted():
-    """VGG16's own are 15.35 * 10**9 multiplications with an addition at 224 x 224; the heads add a little."""
-    facts = json.loads((benchmark.ROOT / "model" / "model.json").read_text(encoding="utf-8"))
-    base = 2 * 15.34 * (facts["input_size"] / 224) ** 2
-    graph = network.graph_of(benchmark.ROOT / "model" / "model.h5", facts["input_size"])
-    assert base < network.convolution_gflop(graph) < 1.15 * base
 
 
 @pytest.mark.parametrize("index", range(7))

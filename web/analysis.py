@@ -178,9 +178,7 @@ def ask(classifier, answers: Sequence[Answer], progress: Progress | None = None)
     tell(0, len(answers))
     for start in range(0, len(answers), BATCH):
         batch = answers[start : start + BATCH]
-        aspects = [answer.aspect for answer in batch]
-        told = {} if set(aspects) <= {1.0} else {"aspects": aspects}  # square pixels, as nearly all are, go without saying
-        predictions = classifier.predict([answer.pixels for answer in batch], **told)
+        predictions = classifier.predict([answer.pixels for answer in batch], [answer.aspect for answer in batch])
         for answer, prediction in zip(batch, predictions, strict=True):
             answer.prediction = prediction
             answer.timings_ms |= prediction.timings_ms

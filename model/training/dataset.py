@@ -109,7 +109,7 @@ def leak_figures(items: Iterable[Item]) -> dict[str, int]:
         "testing_linked_to_training": sum(i.group in outside for i in testing),
         "training": sum(i.split == "Training" for i in items),
         "training_purged": sum(i.split == "Training" for i in purged),
-        "training_left_out": sum(i.split == "Training" and (i.testing_twin or i.group in tested) for i in items),
+        "training_left_out": sum(i.split == "Training" and _touches_testing(i, tested) for i in items),
         "extra_purged": sum(i.split == "Extra" for i in purged),
     }
 
@@ -138,12 +138,17 @@ def assign(items: Iterable[Item], protocol: str, seed: int, hold_out: Iterable[s
             split["testing"].append(item)
         elif item.source in hold_out:
             split["held_out"].append(item)
-        elif item.group in held_out_groups or (protocol == "leakfree" and (item.testing_twin or item.group in testing_groups)):
+        elif item.group in held_out_groups or (protocol == "leakfree" and _touches_testing(item, testing_groups)):
             continue
         else:
             draw = int.from_bytes(hashlib.sha256(f"{seed}:{unit}".encode()).digest()[:8], "big") / 2**64
             split["validation" if draw < VALIDATION_FRACTION else "train"].append(item)
     return split
+
+
+def _touches_testing(item: Item, testing_groups: set[int]) -> bool:
+    """Whether it has a twin in Testing, or is in a group with an image of it."""
+    return item.testing_twin or item.group in testing_groups
 
 
 def _units(items: list[Item]) -> list[str]:
