@@ -1,7 +1,7 @@
 """From the answers for its slices to one answer for a volume or series.
 
     scan = read(data)
-    predictions = classifier.predict(scan.slices)
+    predictions = classifier.predict(scan.slices, scan.pixel_aspects)
     for study in studies(scan, predictions):
         print(study.label, study.tumor_probability, study.volume_ml)
 
