@@ -177,7 +177,7 @@ def test_mask_temperature_is_the_one_with_the_highest_dice():
 
 def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkeypatch, capfd):
     """The smoke run of the README, on slices made here, small, and without the network: prepare, train, load, answer."""
-    data = write_tree(tmp_path / "data", per_class=12)
+    data = write_tree(tmp_path / "data", per_class=8)
     keras.applications.VGG16(include_top=False, weights=None).save_weights(tmp_path / "base.weights.h5")
     out, manifest = tmp_path / "model.h5", tmp_path / "manifest.csv"
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
