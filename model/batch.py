@@ -59,6 +59,7 @@ class Answer:
     Attributes:
         of: how many answers its source has.
         notes: what is to be said of the whole source; its first answer has them.
+        entry: in a ZIP, the name of the slice's own file.
         pixels, prediction: None when there is no slice.
         aspect: how many times as high as wide a pixel is.
         scan: what the source holds, when there is a volume or series of several slices in it; else None.
@@ -71,6 +72,7 @@ class Answer:
     of: int = 1
     read_ms: float = 0.0
     notes: tuple[str, ...] = ()
+    entry: str = ""
     pixels: np.ndarray | None = None
     aspect: float = 1.0
     prediction: Prediction | None = None
@@ -165,6 +167,8 @@ def _read(source: Source, version: str, limits: Limits) -> list[Answer]:
         for i, (pixels, aspect) in enumerate(zip(scan, scan.pixel_aspects, strict=True))
     ]
     answers[0].notes = tuple(scan.notes)
+    for answer, entry in zip(answers, scan.names, strict=False):
+        answer.entry = entry
     if len(scan.places) == 1:
         answers[0].place, answers[0].origin = scan.places[0], scan.series[0].origin
     return answers
@@ -194,7 +198,7 @@ def _ask(classifier, batch: list[Answer]) -> list[Answer]:
     predictions = classifier.predict(slices, aspects) if readable else []
     for answer, prediction in zip(readable, predictions, strict=True):
         answer.prediction = prediction
-        answer.record = prediction.record(answer.source.name, answer.index, classifier.version)
+        answer.record = prediction.record(answer.source.name, answer.index, classifier.version, answer.entry)
         answer.record["timings_ms"] = {"read": round(answer.read_ms, 3)} | answer.record["timings_ms"]
         if answer.notes:
             answer.record["notes"] = list(answer.notes)

@@ -69,9 +69,9 @@ class Prediction:
     def brief(self) -> "Brief":
         return Brief(self.status, self.label, self.probabilities, self.uncertain, self.area_px)
 
-    def record(self, file: str, slice_index: int, model: str) -> dict:
-        """The record as design and API name it: plain types only, ready for JSON."""
-        record = {"file": file, "slice": slice_index, "status": self.status}
+    def record(self, file: str, slice_index: int, model: str, entry: str = "") -> dict:
+        """The record as design and API name it: plain types only, ready for JSON. A slice of a ZIP has an `entry`."""
+        record = {"file": file, "slice": slice_index} | ({"entry": entry} if entry else {}) | {"status": self.status}
         if self.status == "ok":
             tumor = self.tumor and {
                 "area_px": self.tumor.area_px,

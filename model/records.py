@@ -12,6 +12,7 @@ Fraction = Annotated[float, {"minimum": 0, "maximum": 1}]
 Probabilities = TypedDict("Probabilities", dict.fromkeys(LABELS, Fraction))
 Probabilities.__doc__ = "Calibrated, summing to 1."
 Timings = Annotated[dict[str, float], {"description": "Milliseconds by stage; a batch's time is shared equally."}]
+Entry = Annotated[str, {"description": "In a ZIP, the name of the slice's own file, without folders."}]
 Notes = Annotated[list[str], {"description": "Of the whole file, in words; with its first slice, if there are any."}]
 Version = Annotated[str, {"description": "The model's version."}]
 
@@ -32,6 +33,7 @@ class _Any(TypedDict):
 class Answered(_Any):
     """A slice that was classified."""
 
+    entry: NotRequired[Entry]
     status: Literal["ok"]
     label: Label
     probabilities: Probabilities
@@ -49,6 +51,7 @@ class Answered(_Any):
 class Refused(_Any):
     """An image that is not taken for a brain MRI slice: no label and no probabilities."""
 
+    entry: NotRequired[Entry]
     status: Literal["refused"]
     reason: str
     in_distribution: Fraction
@@ -110,7 +113,7 @@ class StudyRecord(TypedDict):
 
 COLUMNS = (
     "file", "slice", "status", "label", *LABELS, "uncertain", "in_distribution",
-    "area_px", "area_fraction", "x0", "y0", "x1", "y1", "reason", "model",
+    "area_px", "area_fraction", "x0", "y0", "x1", "y1", "reason", "model", "entry",
 )  # fmt: skip
 
 

@@ -68,7 +68,8 @@ def aligned(record: dict) -> str:
     label = record.get("label", record["status"])
     probability = f"{record['probabilities'][label]:.3f}" if record["status"] == "ok" else ""
     note = ". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", record.get("reason"))))
-    return f"{record['file'][-40:]:40} {label:12} {probability:>11}  {note}".rstrip() + "\n"
+    name = "/".join(filter(None, (record["file"], record.get("entry"))))
+    return f"{name[-40:]:40} {label:12} {probability:>11}  {note}".rstrip() + "\n"
 
 
 FORMATS = {

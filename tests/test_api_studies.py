@@ -33,6 +33,8 @@ def test_a_volume_has_a_record_of_each_slice_and_one_of_itself(app, fake):
         ("one.png", 0), *[("head.nii", i) for i in range(24)], *[("series.zip", i) for i in range(24)]
     ]  # fmt: skip
     assert [s["file"] for s in body["studies"]] == ["head.nii", "series.zip"]
+    entries = [r.get("entry") for r in body["records"]]
+    assert entries[:25] == [None] * 25 and len(set(entries[25:])) == 24 and all(entries[25:])
     for record in body["studies"]:
         assert record.keys() == {"file", "study", "model"}
         study = record["study"]

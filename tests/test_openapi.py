@@ -137,8 +137,8 @@ def test_every_error_code_stands_in_the_documents():
         assert [code for code in codes if not any(f"`{code}`" in row for row in rows)] == []
 
 
-def record_of(answer) -> dict:
-    return answer(np.zeros((12, 16), np.uint8)).record("a.png", 0, "1")
+def record_of(answer, file: str = "a.png", entry: str = "") -> dict:
+    return answer(np.zeros((12, 16), np.uint8)).record(file, 0, "1", entry)
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,14 @@ def record_of(answer) -> dict:
         (record_of(ok(tumor=True)), Answered),
         (record_of(ok(uncertain=True, reason="This looks like CT.")), Answered),
         (record_of(refused()), Refused),
+        (record_of(refused(), "a.zip", "a.png"), Refused),
         (unread_record("a.dcm", NotMR("Expected an MR image."), "1"), Refused),
         (error_record("a.png", "unreadable", "1"), Unreadable),
     ],
 )
 def test_records_have_the_keys_that_are_described(document, record, kind):
     schema = document["components"]["schemas"][kind.__name__]
-    optional = {"notes", "reason"} if kind is Answered else {"notes"}
+    optional = {"entry", "notes", "reason"} if kind is Answered else {"entry", "notes"}
     assert schema["required"] == [key for key in schema["properties"] if key not in optional]
     assert set(schema["required"]) == record.keys() - optional and record.keys() <= schema["properties"].keys()
     assert schema["properties"]["status"]["enum"] == [record["status"]]

@@ -117,6 +117,7 @@ def test_table_notes_what_is_uncertain_and_why_and_what_was_refused():
         "  uncertain. This looks like CT.\n",
         "  The image is blank.\n",
     ]
+    assert aligned(refused | {"file": "heads.zip", "entry": "b.png"}).startswith("heads.zip/b.png     ")
 
 
 @pytest.mark.parametrize(

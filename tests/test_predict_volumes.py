@@ -42,6 +42,15 @@ def test_studies_follow_the_slices_of_their_file(script, fake, volumes, capsys):
     assert "study" not in json.dumps(plain)
 
 
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_a_slice_of_a_zip_has_the_name_of_its_own_file(script, fake, volumes, capsys, format):
+    (volumes / "heads.zip").write_bytes(zipped({"left/2.png": picture(), "left/10.png": picture()}))
+    script.main([str(volumes / "heads.zip"), str(volumes / "picture.png"), "--format", format])
+    out = capsys.readouterr().out
+    records = timeless(out) if format == "jsonl" else csv.DictReader(io.StringIO(out))
+    assert [record.get("entry") or None for record in records] == ["2.png", "10.png", None]
+
+
 def test_studies_in_csv_and_table(script, fake, volumes, capsys):
     fake.answer = spheres.outlining().answer
     script.main([str(volumes), "--studies", "--format", "csv"])

@@ -113,7 +113,7 @@ def test_files_of_one_name_are_counted(tmp_path):
         (lines(RECORDS, "csv"), "jsonl", "1", r"^Expected one JSON record on each line. Received: b'file,slice,"),
         (b"5\n", "jsonl", "1", r"^Expected one JSON record on each line. Received: b'5"),
         (lines(RECORDS, "jsonl"), "csv", "1", r"^Expected the columns file, slice, .* Received: '{"),
-        (SHORT_ROW, "csv", "1", r"^Expected 18 cells in a row. Received: 2"),
+        (SHORT_ROW, "csv", "1", r"^Expected 19 cells in a row. Received: 2"),
         (lines(RECORDS, "jsonl"), "jsonl", "2", r"^Expected answers of the model 2. Received: .* with those of 1$"),
         (lines([STUDY], "jsonl"), "jsonl", "1", r"^Expected one JSON record on each line. Received: b'{.file.: .a., .study"),
         (lines(RECORDS, "csv", BOTH), "csv", "1", r"^Expected records without studies. Received: the others$"),

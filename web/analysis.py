@@ -49,7 +49,7 @@ class Answer:
         if self.error:
             return unread_record(self.file, self.error, version, self.timings_ms)
         timings = {stage: round(ms, 3) for stage, ms in self.timings_ms.items()}
-        record = self.prediction.record(self.file, self.slice, version) | {"timings_ms": timings}
+        record = self.prediction.record(self.file, self.slice, version, self.entry) | {"timings_ms": timings}
         return record | {"notes": list(self.notes)} if self.notes else record
 
 
