@@ -101,6 +101,13 @@ def view(pixels: np.ndarray) -> Image.Image:
     return image
 
 
+def proportioned(image: Image.Image, aspect: float) -> Image.Image:
+    """As large as the head is, of pixels that are `aspect` times as high as wide: made higher or wider, never smaller."""
+    if aspect == 1.0:
+        return image
+    return image.resize((round(image.width / min(1.0, aspect)), round(image.height * max(1.0, aspect))), Image.BILINEAR)
+
+
 def draw_outline(image: Image.Image, mask: np.ndarray) -> Image.Image:
     """The image with a line around `mask`, bool (H, W) of the input; as it is when the mask has no pixel."""
     if not mask.any():

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -175,6 +175,7 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
     again = to_repeat(sources, rest) if args.studies or args.volume_masks else []
     if again:
         print(f"predict.py: {len(again)} DICOM file(s) analyzed once more, for the studies of their folders", file=sys.stderr)
+    taken: dict[PurePath, Input] = {}
     folders, have_records = Folders((s.folder for s in again + rest), masks=bool(args.volume_masks)), set(again)
     with tqdm(
         total=len(sources),
@@ -190,7 +191,7 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
             if answer.source in have_records:
                 continue
             failed |= answer.record["status"] == "error"
-            save_pictures(answer, args.masks, args.overlay)  # before the record: what has one is complete
+            failed |= not save_pictures(answer, args.masks, args.overlay, taken)  # before the record: what has one is complete
             if args.volume_masks:
                 save_volume_masks(answer, joined, args.masks, args.volume_masks, classifier.version)
             print(format.line(answer.record), end="", file=out, flush=True)
@@ -214,15 +215,26 @@ def study_records(answer: Answer, joined: list[Joined], version: str) -> Iterato
         yield one.study.record(answer.source.folder.name, version)
 
 
-def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None) -> None:
-    """Of an answered slice; slices after a file's first carry their number."""
-    if answer.record["status"] != "ok":
-        return
-    name = answer.source.picture.with_stem(numbered(answer.source.picture.stem, answer.index))
+def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None, taken: dict[PurePath, Input]) -> bool:
+    """Of an answered slice; slices after a file's first carry their number.
+
+    Args:
+        taken: the names that there are, with what they came of. With its number a slice may have the name of another
+            input; then nothing is written over what is there, stderr hears of it, and False is returned.
+    """
+    if answer.record["status"] != "ok" or not (masks or overlays):
+        return True
+    source, index = answer.source, answer.index
+    name = source.picture.with_stem(numbered(source.picture.stem, index))
+    first = taken.setdefault(name, source)
+    if first is not source and not (first.path and source.path and first.path.samefile(source.path)):
+        tqdm.write(f"predict.py: {source.name}: no picture of slice {index}. {first.name} has {name} already", file=sys.stderr)
+        return False
     if masks:
         save(mask_png(answer.prediction.mask), masks / name)
     if overlays:
         save(overlay(answer.pixels, answer.prediction), overlays / name)
+    return True
 
 
 def save_volume_masks(answer: Answer, joined: list[Joined], folder: Path, format: str, version: str) -> None:

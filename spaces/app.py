@@ -4,7 +4,6 @@
 Gradio keeps uploads in files; it is told to delete them soon, and the page says so.
 """
 
-import io
 import os
 import signal
 import sys
@@ -16,13 +15,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
-from PIL import Image
 from starlette.middleware import Middleware
 from words import DISCLAIMER, INTRODUCTION, describe, guide, privacy
 
 from model.classifier import Classifier
+from model.explanation import proportioned
 from model.labels import CLASSES, DISPLAY
-from model.overlay import overlay
+from model.overlay import overlaid
 from model.prediction import unread_record
 from model.reading import LIMITS, ReadError, read
 
@@ -98,22 +97,23 @@ class Desk:
         except ReadError as error:
             record = unread_record("", error, self.classifier.version)
             return None, None, describe(record), without_name(record)
-        prediction = self.classifier.predict([slices[index]], [slices.pixel_aspects[index]])[0]
+        aspect = slices.pixel_aspects[index]
+        prediction = self.classifier.predict([slices[index]], [aspect])[0]
         record = prediction.record("", index, self.classifier.version)
         if index == 0 and slices.notes:
             record["notes"] = list(slices.notes)
         label = next((c.key for c in CLASSES if c.display == evidence_for), None)
-        picture = draw(slices[index], prediction, label, shown)
+        picture = draw(slices[index], aspect, prediction, label, shown)
         chances = record.get("probabilities")
         named = chances and {DISPLAY[key]: chance for key, chance in chances.items()}
         return named, picture, describe(record, slices.notes), without_name(record)
 
 
-def draw(pixels, prediction, label: str | None, shown):
-    """The slice for viewing; the outline and the evidence only where there is an answer."""
+def draw(pixels, aspect: float, prediction, label: str | None, shown):
+    """The slice for viewing, in its true proportions; the outline and the evidence only where there is an answer."""
     answered = prediction.status == "ok"
-    png = overlay(pixels, prediction, label, answered and "Outline" in shown, answered and "Evidence" in shown)
-    return Image.open(io.BytesIO(png))
+    image = overlaid(pixels, prediction, label, answered and "Outline" in shown, answered and "Evidence" in shown)
+    return proportioned(image, aspect)
 
 
 def without_name(record: dict) -> dict:

@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 import spheres
 from answers import timeless
@@ -110,6 +111,21 @@ def test_masks_of_several_volumes_in_a_file_carry_the_number_of_their_first_slic
     assert script.main(command) == 0
     assert sorted(p.name for p in (tmp_path / "masks").glob("*.nii.gz")) == ["two.nii.gz", "two_0024.nii.gz"]
     assert nibabel.load(tmp_path / "masks" / "two_0024.nii.gz").shape == (36, 40, 8)
+
+
+def test_a_slice_with_the_name_of_another_input_is_not_written_over_it(script, fake, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "head.nii").write_bytes(spheres.nifti())
+    (tmp_path / "in" / "head_0001.png").write_bytes(picture())
+    masks = tmp_path / "masks"
+    paths = [str(tmp_path / "in"), str(tmp_path / "in" / "head.nii")]  # the volume twice, which is no other input
+    assert script.main([*paths, "--masks", str(masks)]) == 1
+    out, err = capsys.readouterr()
+    assert err == "predict.py: head_0001.png: no picture of slice 0. head.nii has head_0001.png already\n"
+    assert len(out.splitlines()) == 24 + 1 + 24
+    assert len(list(masks.iterdir())) == 24
+    assert Image.open(masks / "head_0001.png").size == Image.open(masks / "head.png").size
+    assert script.main([*paths[1:], "--masks", str(masks)]) == 0
 
 
 def test_a_volume_of_which_every_slice_is_refused_has_no_mask(script, fake, volumes, tmp_path):

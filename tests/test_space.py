@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app import create_app
-from format_samples import VOLUME
+from format_samples import VOLUME, nifti
 from model.labels import DISPLAY, LABELS, MEANING
 from model.reading import read
 from spaces import running_space
@@ -133,6 +133,14 @@ def test_slices_of_a_volume(ask, flask, tmp_path):
     assert beyond["reason"] == f"Expected a slice from 1 to {len(records)}. Received: {len(records) + 1}."
     offered = ask.client.predict(_file(volume), api_name="/slices")
     assert offered["value"] == (len(records) + 1) // 2 and offered["maximum"] == len(records) and offered["visible"]
+
+
+def test_a_picture_has_the_proportions_of_the_head(ask, tmp_path):
+    volume = tmp_path / "head.nii"
+    volume.write_bytes(nifti(affine=np.diag([1.0, 2.0, 3.0, 1.0])))
+    height, width = np.asarray(read(volume.read_bytes())[0]).shape
+    picture = Image.open(ask(volume)[1])
+    assert picture.width / picture.height == pytest.approx(width / height / 2, rel=0.02)
 
 
 def requirements(path: str) -> set[str]:

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from model.explanation import OUTLINE, draw_outline, outline, view
+from model.explanation import OUTLINE, draw_outline, outline, proportioned, view
 from model.overlay import COLORS, FAINTEST, overlaid
 from model.prediction import Prediction
 from web.analysis import Answer
@@ -47,13 +47,6 @@ def shown(pixels: np.ndarray, side: int, aspect: float = 1.0) -> Image.Image:
 def within(side: int, image: Image.Image) -> Image.Image:
     image.thumbnail((side, side), Image.LANCZOS)
     return image
-
-
-def proportioned(image: Image.Image, aspect: float) -> Image.Image:
-    """As large as the head is, of pixels that are `aspect` times as high as wide: made higher or wider, never smaller."""
-    if aspect == 1.0:
-        return image
-    return image.resize((round(image.width / min(1.0, aspect)), round(image.height * max(1.0, aspect))), Image.BILINEAR)
 
 
 def outlined(answer: Answer, side: int) -> str:
