@@ -22,13 +22,12 @@ from model.formats.common import (
 from model.formats.sniffing import sniff
 
 __all__ = [
-    "FORMATS", "LIMITS", "MAX_PIXELS", "Budget", "EmptyFile", "Limits", "NotMR", "OverLimit", "ReadError", "Scan", "Series",
+    "FORMATS", "LIMITS", "Budget", "EmptyFile", "Limits", "NotMR", "OverLimit", "ReadError", "Scan", "Series",
     "UnsupportedFormat", "read", "read_within",
 ]  # fmt: skip
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "DICOM", "NIfTI", "ZIP")
 LIMITS = Limits()
-MAX_PIXELS = LIMITS.max_pixels
 
 
 def read(data: bytes, limits: Limits = LIMITS) -> Scan:

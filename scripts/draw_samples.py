@@ -1,5 +1,6 @@
 """Draw what static/samples holds beside the four slices: a letter, which the model refuses, and thumbnails of all five."""
 
+import argparse
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -26,7 +27,8 @@ With kind regards
 """
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     letter = Image.new("L", (480, 600), 250)
     ImageDraw.Draw(letter).multiline_text((36, 40), LETTER, 25, ImageFont.load_default(22), spacing=9)
     letter.save(FOLDER / "letter.png", optimize=True)

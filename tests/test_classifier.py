@@ -45,8 +45,19 @@ def refusal(path: Path) -> str:
         Classifier.load(path)
     message = str(error.value)
     assert "\n" not in message
-    assert message.endswith(f"To repair it: {REPAIR}")
+    assert REPAIR not in message  # which brings the project's own file back, not this one
     return message
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.json"])
+def test_what_repairs_the_projects_own_file_is_told_of_it_alone(name, tmp_path, monkeypatch):
+    own = DEFAULT_MODEL.with_name(name)
+    monkeypatch.chdir(own.parent)
+    for path in (own, Path(name)):
+        message = f"{path}: expected weights. Received: none."
+        assert str(ModelFileError(path, "weights", "none")) == f"{message} To repair it: {REPAIR}"
+    for path in (tmp_path / name, own.with_name("another.h5")):
+        assert str(ModelFileError(path, "weights", "none")) == f"{path}: expected weights. Received: none."
 
 
 def test_missing(copy):

@@ -178,4 +178,4 @@ def test_missing_model_is_told_in_one_line():
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("/nowhere/model.")
-    assert "no such file" in line
+    assert line.endswith("Received: no such file.")

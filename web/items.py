@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from model.exports import ExportError, can_be_seg, volume_mask
-from model.labels import LABELS
 from model.location import Location, locate, pixel_mm2
 from web.analysis import Analysis, Answer, StudyAnswer
 
@@ -24,10 +23,6 @@ class Item:
     answers: list[Answer]
     study: StudyAnswer | None = None
     part: int = 0
-
-    @property
-    def kind(self) -> str:
-        return "study" if self.study else "slice"
 
     @property
     def shown(self) -> int:
@@ -138,8 +133,3 @@ def _grouped(analysis: Analysis) -> Iterable[tuple[list[Answer], StudyAnswer | N
         elif id(study) not in told:
             told.add(id(study))
             yield list(study.answers), study
-
-
-def order(item: Item) -> list[str]:
-    """The classes, the item's likeliest first."""
-    return [label for label, _ in item.probabilities] or list(LABELS)

@@ -11,15 +11,20 @@ import numpy as np
 
 from model.labels import LABELS
 
+OWN = [Path(__file__).resolve().parents[1] / name for name in ("model.h5", "model.json")]  # the project's
 REPAIR = "git checkout -- model/model.h5 model/model.json"
 OUTPUTS = {"probabilities", "mask", "evidence", "gate", "ct"}
 
 
 class ModelFileError(Exception):
-    """The model's files cannot be trusted. One line: the file, what was expected, what came, and what repairs it."""
+    """The model's files cannot be trusted.
+
+    One line: the file, what was expected, what came, and, where it is one of the project's own, what repairs it.
+    """
 
     def __init__(self, path: Path, expected: str, received: str):
-        super().__init__(f"{path}: expected {expected}. Received: {received}. To repair it: {REPAIR}")
+        repair = f" To repair it: {REPAIR}" if Path(path).resolve() in OWN else ""
+        super().__init__(f"{path}: expected {expected}. Received: {received}.{repair}")
 
 
 @dataclass(frozen=True)
