@@ -85,7 +85,8 @@ def guide(info: Mapping) -> str:
 <li><strong>The class</strong> is the group of known slices that this one resembles most; <strong>the probabilities</strong>
 share the model's belief among the four groups and say nothing about any other finding: no stroke, no bleeding, no
 metastasis.</li>
-<li><strong>Uncertain</strong>: the belief is spread too widely. Treat it as no answer.</li>
+<li><strong>Uncertain</strong>: the belief is spread too widely, or the slice looks like CT, which the model has not learned:
+head CT is answered so, whatever the probabilities are, and not refused. Treat it as no answer.</li>
 <li><strong>Not analyzed</strong>: the image does not look like a brain MRI slice to the model.</li>
 <li><strong>The outline</strong>, in amber, is a sketch of what is taken for a tumor. Where there is none there may still
 be one.</li>

@@ -34,10 +34,12 @@ FIGURES = {  # by the names of model/measured.py, which documents for engineers 
     "Photographs refused": lazy_gettext("Photographs that were refused"),
     "Chest CT refused": lazy_gettext("CT slices of the chest that were refused"),
     "Breast ultrasound refused": lazy_gettext("Ultrasound pictures of the breast that were refused"),
-    "Head CT in Testing, refused or called CT": lazy_gettext("CT slices of the head among those, refused or told to be CT"),
+    "Head CT in Testing, refused or called CT": lazy_gettext(
+        "CT slices of the head among the testing slices, refused or told to be CT"
+    ),
     "Head CT of another source, brain window, likewise": lazy_gettext("CT slices of the head from elsewhere, likewise"),
     "… bone window": lazy_gettext("… shown as for looking at bone"),
-    "MRI in Testing, refused or called CT": lazy_gettext("MRI slices among those, refused or told to be CT"),
+    "MRI in Testing, refused or called CT": lazy_gettext("MRI slices among the testing slices, refused or told to be CT"),
     CALIBRATION: lazy_gettext("How far the probabilities are off on average, from 0 to 1 (calibration error)"),
     DICE: lazy_gettext("How well the outline covers the tumor, from 0 to 1 (Dice, mean per slice)"),
     DICE_FLAIR: lazy_gettext("… on FLAIR slices of the TCGA collection, of patients kept for validation"),
