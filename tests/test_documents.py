@@ -11,6 +11,12 @@ from model.delivery import check, read_saved_model_txt
 from test_golden import GOLDEN
 
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(
+    path.relative_to(ROOT)
+    for folders in ("*.md", "[!.]*/*.md", "[!.]*/[!.]*/*.md")  # no deeper: what is installed there is not the project's
+    for path in ROOT.glob(folders)
+    if path.parent.name != "templates"  # its links are those of what is made of it
+)
 INFO = json.loads((ROOT / "model" / "model.json").read_text())
 
 
@@ -51,9 +57,33 @@ def test_saved_model_txt_describes_the_file():
     check(ROOT / described.path, described)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/training.md", "docs/settings.md"])
-def test_every_file_that_a_document_links_is_there(document):
-    path = ROOT / document
-    links = re.findall(r"\]\(<?([^)#:<>]+)>?\)", path.read_text(encoding="utf-8"))
-    assert links or document == "docs/settings.md"
-    assert [link for link in links if not (path.parent / link).exists()] == []
+def anchors(path: Path) -> set[str]:
+    """Where links into a document lead, as GitHub names its headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken(path: Path) -> list[str]:
+    """The links of a document to a file that is not there, or to a heading that its document has not."""
+    links = re.findall(r"\]\(<?([^)<>]+)>?\)", path.read_text(encoding="utf-8"))
+    found = []
+    for link in links:
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        if "://" not in link and (not target.exists() or (anchor and anchor not in anchors(target))):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_link_of_a_document_leads_somewhere(document):
+    assert broken(ROOT / document) == []
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / "b c.md").write_text("## Where a page's time goes\n")
+    (tmp_path / "a.md").write_text(
+        "# One\n[1](gone.md) [2](<b c.md>) [3](<b c.md#where-a-pages-time-goes>) [4](<b c.md#gone>)\n"
+        "[5](#one) [6](#two) [7](https://x.org/y#z)\n"
+    )
+    assert broken(tmp_path / "a.md") == ["gone.md", "b c.md#gone", "#two"]

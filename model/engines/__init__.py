@@ -42,8 +42,7 @@ def ranking(passed: Mapping[str, bool], avx512: bool) -> list[str]:
     """The engines that `auto` tries, the best first: those that passed, and TensorFlow when none of them can run.
 
     In 8 bits OpenVINO was measured to be the fastest by far. Without these ncnn was, where there is no AVX-512, for the
-    multiplications that it saves. With AVX-512 a page gains a few milliseconds by it, and the server takes as much memory as
-    its target allows (docs/performance.md).
+    multiplications that it saves. With AVX-512 OpenVINO was the faster one of the two, with less memory (docs/performance.md).
     """
     order = ["openvino-bf16", "openvino", "ncnn"] if avx512 else ["ncnn", "openvino"]
     return [engine for engine in ["openvino-int8", *order] if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]

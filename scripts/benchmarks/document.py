@@ -84,11 +84,11 @@ def _network(report: dict) -> str:
     network = report["network"]
     lines = [
         f"One slice at {network['side']} x {network['side']} takes {network['gflop']:.1f} GFLOP in convolutions (a "
-        "multiplication and an addition are two). The peak is the fastest product of two square matrices that was reached on "
-        "all cores, by OpenVINO or, in float32, by NumPy. ncnn's convolutions are Winograd's (arXiv:1509.09308): they need "
-        "fewer multiplications than are counted here, so they may pass the peak. They are not timed alone: the whole time is "
-        "given to them. Peak and network take turns, and the share is the median of the rounds' shares. In 8 bits OpenVINO's "
-        "convolutions may pass its products, too.",
+        "multiplication and an addition are two). The peak is the fastest product of two square matrices that was measured on "
+        "all cores, by OpenVINO or, in float32, by NumPy, and no theoretical limit: OpenVINO's convolutions can pass it, in "
+        "float32 as in 8 bits. ncnn's convolutions are Winograd's (arXiv:1509.09308): they need fewer multiplications than "
+        "are counted here, so they may pass the peak. They are not timed alone: the whole time is given to them. Peak and "
+        "network take turns, and the share is the median of the rounds' shares.",
         "",
         "| engine | one slice | its convolutions | GFLOP/s of convolutions | the machine's peak | of the peak | "
         "slices a second, a core each |",

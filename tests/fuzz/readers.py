@@ -1,6 +1,6 @@
 """Fuzz the readers: mutated files may be read or refused with a ReadError; nothing else, in bounded time and memory.
 
-    python tests/fuzz/readers.py --seconds 600          # coverage-guided by atheris where it is installed, else at random
+    python tests/fuzz/readers.py --seconds 600          # half at random, half guided by coverage where atheris is installed
     python tests/fuzz/readers.py --write-corpus         # renew tests/fuzz/corpus from the variants in format_table.py
 
 Exit 0 when nothing was found; otherwise the input is written to --out and the traceback shown.
