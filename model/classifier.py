@@ -25,6 +25,7 @@ NOT_BRAIN_MRI = (
     "This does not look like the brain MRI slices that the classifier knows, so it gives no answer. Expected one gray "
     "slice of a head: axial, coronal or sagittal."
 )
+SEVERAL_SLICES = "This looks like several slices in one picture. Expected one slice: please give each by itself."
 LOOKS_LIKE_CT = "This looks like computed tomography (CT). The classifier knows MRI alone, so its answer means nothing here."
 
 
@@ -104,13 +105,13 @@ class Classifier:
         preprocessed = time.perf_counter()
         outputs = self._infer(batch)
         inferred = time.perf_counter()
-        scores, ct = self._gate.in_distribution(outputs["gate"]), self._gate.looks_like_ct(outputs["ct"])
+        scores, looks = self._gate.in_distribution(outputs["gate"]), self._gate.looks_like(outputs["others"])
         masks = outputs["mask"][..., 0]
         probabilities = calibrate(weigh(outputs["probabilities"], masks, *self._odds), self._temperature)
         answers = [
             self._decide(refusal, frame, float(score), *rows)
             for refusal, (_, frame), score, *rows in zip(
-                refusals, prepared, scores, ct, probabilities, masks, outputs["evidence"], strict=True
+                refusals, prepared, scores, looks, probabilities, masks, outputs["evidence"], strict=True
             )
         ]
         share = 1000.0 / len(slices)
@@ -123,9 +124,13 @@ class Classifier:
             answer.timings_ms.update(timings)
         return answers
 
-    def _decide(self, refusal: str | None, frame: Frame, score: float, ct: bool, probabilities, mask, evidence) -> Prediction:
+    def _decide(
+        self, refusal: str | None, frame: Frame, score: float, looks: set[str], probabilities, mask, evidence
+    ) -> Prediction:
         outline = np.zeros((frame.height, frame.width), bool)
-        refusal = refusal or (NOT_BRAIN_MRI if score < 0.5 else None)
+        ct = "ct" in looks
+        if not refusal and (score < 0.5 or looks - {"ct"}):
+            refusal = SEVERAL_SLICES if score >= 0.5 and "body" not in looks else NOT_BRAIN_MRI
         if refusal:
             return Prediction("refused", min(score, 0.49), outline, reason=refusal, frame=frame)
         best = int(probabilities.argmax())

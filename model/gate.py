@@ -1,12 +1,16 @@
-"""Is this a brain MRI slice at all? Cheap looks at the pixels first, then a distance in the network's own features."""
+"""Is this a brain MRI slice at all? Cheap looks at the pixels first, then the network's own features: how far they lie from
+those of training, and whether they are rather those of something that is easily confused with it.
+"""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from model.preprocessing import percentiles
 
+OTHERS = ("ct", "body", "several")  # a head in CT, another part of the body, several slices in one picture
 MIN_SIDE = 48
 MAX_ASPECT = 4.0
 COLORED = 0.12  # spread between a pixel's channels, of the full range, above which it counts as colored
@@ -21,12 +25,12 @@ class Gate:
     Attributes:
         threshold: squared distance above which a slice is refused.
         sharpness: how fast `in_distribution` falls around the threshold.
-        ct_threshold: log-odds of CT above which a slice is called CT.
+        others: for each of OTHERS, the log-odds above which a slice is taken for it.
     """
 
     threshold: float
     sharpness: float
-    ct_threshold: float
+    others: Mapping[str, float]
 
     def in_distribution(self, whitened: np.ndarray) -> np.ndarray:
         """Score of (n, d) whitened features: float64 (n,) in (0, 1); 0.5 at the threshold, higher is more familiar.
@@ -36,9 +40,9 @@ class Gate:
         """
         return 1 / (1 + (squared_distance(whitened) / self.threshold) ** self.sharpness)
 
-    def looks_like_ct(self, odds: np.ndarray) -> np.ndarray:
-        """Which of n slices look like CT, of their (n, 1) log-odds: bool (n,)."""
-        return odds[:, 0] > self.ct_threshold
+    def looks_like(self, odds: np.ndarray) -> list[set[str]]:
+        """What each of n slices looks like, of its log-odds, (n, len(OTHERS))."""
+        return [{name for name, value in zip(OTHERS, row, strict=True) if value > self.others[name]} for row in odds]
 
 
 def squared_distance(whitened: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError, calibrate
+from model.classifier import DEFAULT_MODEL, NOT_BRAIN_MRI, SEVERAL_SLICES, Classifier, ModelFileError, calibrate
 from model.engines.network_file import REPAIR
 from model.labels import LABELS
 
@@ -19,7 +19,7 @@ INFO = {
     "input_size": 64,
     "temperature": 1.0,
     "uncertain_below": 0.6,
-    "gate": {"threshold": 4.0, "sharpness": 3.0, "ct_threshold": -2.0},
+    "gate": {"threshold": 4.0, "sharpness": 3.0, "others": {"ct": -2.0, "body": -1.0, "several": 1.0}},
 }
 
 
@@ -155,7 +155,7 @@ def test_bad_model_json(copy, content, received):
     assert message.startswith(f"{facts}: expected the model's facts as JSON. Received: {received}")
 
 
-def fake_network(probabilities, mask_value=0.0, gate=1.0, ct=-30.0):
+def fake_network(probabilities, mask_value=0.0, gate=1.0, ct=-30.0, body=-30.0, several=-30.0):
     """An `infer` with the same answer for every slice; it keeps the batches it was given."""
 
     def infer(batch):
@@ -168,7 +168,7 @@ def fake_network(probabilities, mask_value=0.0, gate=1.0, ct=-30.0):
             "mask": mask,
             "evidence": np.ones((n, 4, 4, 4), np.float32),
             "gate": np.full((n, 8), gate, np.float32),
-            "ct": np.full((n, 1), ct, np.float32),
+            "others": np.full((n, 3), (ct, body, several), np.float32),
         }
 
     infer.batches = []
@@ -268,6 +268,23 @@ def test_the_answer_for_what_looks_like_ct_is_uncertain_and_says_why(slices, odd
     reason = "This looks like computed tomography (CT). The classifier knows MRI alone, so its answer means nothing here."
     assert answer.reason == (reason if ct else None)
     assert answer.record("a.png", 0, "m").get("reason") == answer.reason
+
+
+@pytest.mark.parametrize(
+    ("odds", "reason"),
+    [
+        ({"body": -1.1, "several": 0.9}, None),
+        ({"body": -0.9}, NOT_BRAIN_MRI),
+        ({"several": 1.1}, SEVERAL_SLICES),
+        ({"several": 1.1, "ct": 9.0}, SEVERAL_SLICES),
+        ({"body": -0.9, "several": 1.1}, NOT_BRAIN_MRI),
+        ({"several": 1.1, "gate": 3.0}, NOT_BRAIN_MRI),
+    ],
+)
+def test_another_part_of_the_body_and_several_slices_are_refused_with_the_reason(slices, odds, reason):
+    answer = Classifier(fake_network([0.97, 0.01, 0.01, 0.01], **odds), INFO).predict(slices[:1])[0]
+    assert (answer.status, answer.reason) == ("refused" if reason else "ok", reason)
+    assert (answer.in_distribution < 0.5) == (answer.label is None) == bool(reason)
 
 
 def test_what_is_no_head_at_all_is_not_called_ct(slices):

@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 
 from model.classifier import Classifier
-from model.gate import squared_distance
+from model.gate import OTHERS, squared_distance
 from model.labels import LABELS
 from model.preprocessing import preprocess
+from model.training import imitated_bodies, imitated_ct, imitated_several
 from model.training.calibration import OUTLINE_WEIGHT
 from model.training.dataset import assign, build_manifest, load_manifest
 from model.training.export import (
-    CT_SLACK,
     GATE_SLACK,
+    SLACK,
     counts,
-    ct_odds,
     export,
     fit_mask_temperature,
     gate_facts,
+    log_odds,
     mean_dice,
     outputs,
     whitening,
 )
-from model.training.imitated_ct import imitations
 from model.training.network import build
 from synthetic import head, write_tree
 
@@ -111,14 +111,18 @@ def test_the_classifier_loads_it_and_knows_training_slices(exported):
     assert classifier.predict([photo])[0].status == "refused"
 
 
-def test_the_file_tells_imitated_ct_from_slices(exported):
+def test_the_file_tells_imitations_from_slices(exported):
     folder, *_ = exported
     loaded = keras.saving.load_model(folder / "model.h5", compile=False)
     mri = np.stack([np.round(255 * preprocess(head(seed)[0], 64)[0]).astype(np.uint8) for seed in range(1, 9)])
-    ct = imitations(mri)
-    assert len(ct) == len(mri)
-    highest, lowest = (choose(outputs(loaded, x, ["ct"])["ct"]) for choose, x in ((np.max, mri), (np.min, ct)))
-    assert highest < lowest
+    known = outputs(loaded, mri, ["others"])["others"]
+    made = {
+        "ct": imitated_ct.imitations(mri),
+        "body": imitated_bodies.imitations(mri, 8),
+        "several": imitated_several.imitations(mri, 8),
+    }
+    for column, name in enumerate(OTHERS):
+        assert known[:, column].max() < outputs(loaded, made[name], ["others"])["others"][:, column].min(), name
 
 
 def test_whitened_features_are_uncorrelated_with_unit_variance():
@@ -141,19 +145,21 @@ def test_whitening_of_few_slices_is_shrunk_so_that_new_ones_are_not_far():
 
 def test_gate_would_refuse_one_percent_of_validation_without_its_slack():
     distance = np.random.default_rng(0).chisquare(8, 5000) / 8
-    odds = np.random.default_rng(1).normal(-6, 1, 5000)
+    odds = np.random.default_rng(1).normal((-6, -4, -2), 1, (5000, 3))
     facts = gate_facts(distance, odds)
     assert (distance > facts["threshold"] / GATE_SLACK).mean() == pytest.approx(0.01, abs=0.002)
     score = 1 / (1 + (np.median(distance) / facts["threshold"]) ** facts["sharpness"])
     assert score == pytest.approx(0.95, abs=0.005)
-    assert (odds > facts["ct_threshold"] - CT_SLACK).mean() == pytest.approx(0.001, abs=0.0002)
+    assert list(facts["others"]) == list(SLACK) == list(OTHERS)
+    for column, name in enumerate(OTHERS):
+        assert (odds[:, column] > facts["others"][name] - SLACK[name]).mean() == pytest.approx(0.001, abs=0.0002)
 
 
-def test_the_odds_of_ct_are_those_of_the_kinds_whatever_their_number():
+def test_log_odds_are_those_of_the_kinds_whatever_their_number():
     """Of two kinds a distance of 3 apart along one axis, the log-odds rise along it and are nil in the middle."""
     rng = np.random.default_rng(2)
-    mri, ct = rng.normal(size=(4000, 5)), rng.normal(size=(500, 5)) + np.array([3, 0, 0, 0, 0])
-    weights, offset = ct_odds(mri, ct)
+    brain, other = rng.normal(size=(4000, 5)), rng.normal(size=(500, 5)) + np.array([3, 0, 0, 0, 0])
+    weights, offset = log_odds(brain, other)
     assert weights.shape == (5, 1) and offset.shape == (1,)
     assert weights[0, 0] > 1.0 and np.abs(weights[1:]).max() < 0.1 * weights[0, 0]
     assert -offset[0] / weights[0, 0] == pytest.approx(1.5, abs=0.1)
@@ -285,5 +291,5 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
         same = [
             np.array_equal(a, b) for a, b in zip(layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True)
         ]
-        assert all(same) != (layer.name in ("gate", "ct")), layer.name  # once fitted on eight slices, now on all
+        assert all(same) != (layer.name in ("gate", "others")), layer.name  # once fitted on eight slices, now on all
     assert Classifier.load(out).info["training"] == facts["training"]

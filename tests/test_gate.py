@@ -151,13 +151,13 @@ def test_squared_distance_is_the_mean_square():
 )
 def test_in_distribution_falls_with_the_distance(distance, score):
     features = np.full((1, 5), np.sqrt(distance))
-    gate = Gate(threshold=2.0, sharpness=3.0, ct_threshold=0.0)
+    gate = Gate(threshold=2.0, sharpness=3.0, others={})
     np.testing.assert_allclose(gate.in_distribution(features), [score], rtol=1e-6)
 
 
 def test_in_distribution_is_given_for_each_row_between_0_and_1():
     features = np.random.default_rng(0).normal(0, 3, (50, 16))
-    scores = Gate(2.0, 4.0, 0.0).in_distribution(features)
+    scores = Gate(2.0, 4.0, {}).in_distribution(features)
     assert scores.shape == (50,)
     assert ((scores > 0) & (scores < 1)).all()
     order = np.argsort(squared_distance(features))
@@ -165,6 +165,7 @@ def test_in_distribution_is_given_for_each_row_between_0_and_1():
     np.testing.assert_array_equal(scores > 0.5, squared_distance(features) < 2.0)
 
 
-def test_a_slice_is_called_ct_above_its_threshold():
-    gate = Gate(threshold=2.0, sharpness=3.0, ct_threshold=-2.0)
-    assert gate.looks_like_ct(np.array([[-9], [-2.1], [-1.9], [4]], np.float32)).tolist() == [False, False, True, True]
+def test_a_slice_looks_like_what_it_is_above_the_threshold_of():
+    gate = Gate(threshold=2.0, sharpness=3.0, others={"several": 1.0, "ct": -2.0, "body": 0.0})
+    odds = np.array([[-9, -9, -9], [-2.1, -0.1, 0.9], [-1.9, -0.1, 0.9], [4, 0.1, 0.9], [-3, 0.1, 1.1]], np.float32)
+    assert gate.looks_like(odds) == [set(), set(), {"ct"}, {"ct", "body"}, {"body", "several"}]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from model.gate import OTHERS
 from model.training.losses import admissible_cross_entropy, dice_cross_entropy
 from model.training.network import build, freeze, with_gate
 
@@ -55,8 +56,8 @@ def test_saved_h5_answers_as_before(network, images, tmp_path):
     served.save(tmp_path / "m.h5")
     loaded = keras.saving.load_model(tmp_path / "m.h5", compile=False, safe_mode=True)
     before, after = served(images), loaded(images)
-    assert set(before) == {"probabilities", "mask", "evidence", "gate", "ct"}
-    assert before["ct"].shape == (len(images), 1)
+    assert set(before) == {"probabilities", "mask", "evidence", "gate", "others"}
+    assert before["others"].shape == (len(images), len(OTHERS))
     for name in before:
         assert np.asarray(after[name]) == pytest.approx(np.asarray(before[name]), abs=1e-6), name
 

@@ -9,6 +9,8 @@ TEMPLATES = (
     # model/classifier.py and model/gate.py: why there is no answer, or one that is uncertain
     N_("This does not look like the brain MRI slices that the classifier knows, so it gives no answer."),
     N_("Expected one gray slice of a head: axial, coronal or sagittal."),
+    N_("This looks like several slices in one picture."),
+    N_("Expected one slice: please give each by itself."),
     N_("This looks like computed tomography (CT)."),
     N_("The classifier knows MRI alone, so its answer means nothing here."),
     N_("The image is too small: expected at least %(size)s pixels, received %(other)s."),

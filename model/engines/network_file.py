@@ -13,7 +13,7 @@ from model.labels import LABELS
 
 OWN = [Path(__file__).resolve().parents[1] / name for name in ("model.h5", "model.json")]  # the project's
 REPAIR = "git checkout -- model/model.h5 model/model.json"
-OUTPUTS = {"probabilities", "mask", "evidence", "gate", "ct"}
+OUTPUTS = {"probabilities", "mask", "evidence", "gate", "others"}
 
 
 class ModelFileError(Exception):

@@ -14,21 +14,22 @@ from sklearn.linear_model import LogisticRegression
 
 from model.delivery import write_saved_model_txt
 from model.explanation import level_of_best_dice, tempered
-from model.gate import squared_distance
+from model.gate import OTHERS, squared_distance
 from model.labels import LABELS
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
+from model.training import imitated_bodies, imitated_ct, imitated_several
 from model.training.arrays import Arrays
 from model.training.calibration import calibration
 from model.training.dataset import Item
 from model.training.familiar import evenly, with_variants
-from model.training.imitated_ct import imitations
 from model.training.network import build, with_gate
 from model.training.ranges import RANGE_SLICES, input_ranges
 
 GATE_SLICES = 2000  # of training; their copies come on top
-CT_RIDGE = 0.01  # what tells CT from MRI: inverse of the penalty on its weights
-CT_FALSE_ALARMS = 0.001  # of validation slices, whose log-odds and the slack are the threshold for CT
-CT_SLACK = 0.7  # log-odds
+DRAWN = 1000  # imitations of bodies, and of several slices in one picture; no more than there are slices
+RIDGE = 0.01  # what tells others from brain MRI: inverse of the penalty on its weights
+FALSE_ALARMS = 0.001  # of validation slices, whose log-odds and the slack are the threshold
+SLACK = {"ct": 0.7, "body": 0.3, "several": 0.3}  # log-odds
 FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
 GATE_SLACK = 1.4  # a new scanner's slices lie further out than those of the scanners that were seen
 MIN_DEVIATION = 0.005  # features that are all but dead stay small
@@ -57,16 +58,26 @@ def export(
 
     arrays = {name: Arrays.load(data, split[name], size, run.parent) for name in ("train", "validation")}
     chosen = arrays["train"].images[evenly(split["train"], GATE_SLICES)]
-    train, ct = (outputs(network, images, ["features"])["features"] for images in (with_variants(chosen), imitations(chosen)))
+    drawn = min(DRAWN, len(chosen))
+    imitations = {
+        "ct": imitated_ct.imitations(chosen),
+        "body": imitated_bodies.imitations(chosen, drawn),
+        "several": imitated_several.imitations(chosen, drawn),
+    }
+    train, *others = (
+        outputs(network, images, ["features"])["features"]
+        for images in (with_variants(chosen), *(imitations[name] for name in OTHERS))
+    )
     validation = outputs(network, arrays["validation"].images)
     served = with_gate(network)
     kernel, bias = whitening(train)
-    weights, offset = ct_odds(train @ kernel + bias, ct @ kernel + bias)
-    to_ct = _half(kernel @ weights), bias @ weights + offset
+    fitted = [log_odds(train @ kernel + bias, features @ kernel + bias) for features in others]
+    weights, offsets = (np.concatenate(parts, axis=-1) for parts in zip(*fitted, strict=True))
+    to_odds = _half(kernel @ weights), bias @ weights + offsets
     served.get_layer("gate").set_weights([_half(kernel), bias])
-    served.get_layer("ct").set_weights(to_ct)
+    served.get_layer("others").set_weights(to_odds)
     distance = squared_distance(validation["features"] @ _half(kernel) + bias)
-    odds = validation["features"] @ to_ct[0] + to_ct[1]
+    odds = validation["features"] @ to_odds[0] + to_odds[1]
 
     out.parent.mkdir(parents=True, exist_ok=True)
     save_half(served, out)
@@ -107,25 +118,25 @@ def whitening(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kernel, -mean @ kernel
 
 
-def ct_odds(mri: np.ndarray, ct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (d, 1) and offset (1,) of the log-odds that (n, d) whitened features are of CT.
+def log_odds(brain: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (d, 1) and offset (1,) of the log-odds that (n, d) whitened features are of something else than brain MRI.
 
     By logistic regression with a penalty on the square of the weights; both kinds weigh the same.
     """
-    labels = np.repeat((0, 1), (len(mri), len(ct)))
-    fitted = LogisticRegression(C=CT_RIDGE, class_weight="balanced", max_iter=3000).fit(np.concatenate([mri, ct]), labels)
+    labels = np.repeat((0, 1), (len(brain), len(other)))
+    fitted = LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=3000).fit(np.concatenate([brain, other]), labels)
     return fitted.coef_.T.astype(np.float32), fitted.intercept_.astype(np.float32)
 
 
-def gate_facts(distance: np.ndarray, odds: np.ndarray) -> dict[str, float]:
-    """Thresholds and sharpness from the validation slices' distances and log-odds of CT, see `gate.Gate`."""
+def gate_facts(distance: np.ndarray, odds: np.ndarray) -> dict:
+    """Thresholds and sharpness from the validation slices' distances, (n,), and log-odds, (n, 3); see `gate.Gate`."""
     threshold = GATE_SLACK * float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
     sharpness = np.log(TYPICAL_SCORE / (1.0 - TYPICAL_SCORE)) / np.log(threshold / np.median(distance))
-    ct_threshold = CT_SLACK + float(np.quantile(odds, 1.0 - CT_FALSE_ALARMS))
+    highest = np.quantile(odds, 1.0 - FALSE_ALARMS, axis=0).tolist()
     return {
         "threshold": round(threshold, 5),
         "sharpness": round(float(sharpness), 5),
-        "ct_threshold": round(ct_threshold, 5),
+        "others": {name: round(SLACK[name] + value, 5) for name, value in zip(OTHERS, highest, strict=True)},
     }
 
 

@@ -4,7 +4,7 @@
                            |                            (the class activation map itself)               "evidence"
                            +-> block2..5 -> small feature-pyramid decoder -> sigmoid                    "mask"
                            +-> deviations in block3, block4 -> whitening, fitted after training         "gate"
-                                                            -> is it CT? fitted after training          "ct"
+                                                            -> what else it may be, likewise            "others"
 
 VGG16: Simonyan & Zisserman, arXiv:1409.1556. The class map follows Zhou et al., arXiv:1512.04150, where the map is what the
 pooling averages; the second pooling, weighted by a learned attention, follows Ilse et al., arXiv:1802.04712, so that a small
@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from model.gate import OTHERS
 from model.labels import LABELS
 
 GATE_LAYERS = ("block3_conv3", "block4_conv3")  # textures and parts; deeper takes anything for a brain (compare_gates.py)
@@ -82,12 +83,12 @@ def freeze(network: keras.Model, blocks: int) -> None:
 def with_gate(network: keras.Model) -> keras.Model:
     """The network as it is served (weights still to be set).
 
-    `features` are replaced by `gate`, (n, 768), their whitening, and `ct`, (n, 1), the log-odds of a head in CT.
+    `features` are replaced by `gate`, (n, 768), their whitening, and `others`, (n, 3), the log-odds of each of `gate.OTHERS`.
     """
     features = network.output["features"]
     gate = layers.Dense(features.shape[-1], dtype="float32", name="gate")(features)
-    ct = layers.Dense(1, dtype="float32", name="ct")(features)
-    outputs = {k: v for k, v in network.output.items() if k != "features"} | {"gate": gate, "ct": ct}
+    others = layers.Dense(len(OTHERS), dtype="float32", name="others")(features)
+    outputs = {k: v for k, v in network.output.items() if k != "features"} | {"gate": gate, "others": others}
     return keras.Model(network.input, outputs, name="earlymed")
 
 
