@@ -1,8 +1,4 @@
-"""What lies below a folder: one walk for every command line, so that all of them see the same files.
-
-    found = walk(Path("cd"))
-    print(len(found.files), found.closed)
-"""
+"""What lies below a folder: one walk for every command line, so that all of them see the same files."""
 
 import stat
 from pathlib import Path
