@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from model.batch import Source
+from model.reading import ReadError, read
 from model.records import COLUMNS, STUDY_COLUMNS, text_of_cell
 
 
@@ -23,11 +25,13 @@ class Written:
         answered: by name, how many files were answered; several may have one name.
         end: its size in bytes; what follows is to be written anew.
         failed: whether a file in it could not be read.
+        without_study: in a run with studies, the names of answered files of several slices after which none is written.
     """
 
     answered: Counter = field(default_factory=Counter)
     end: int = 0
     failed: bool = False
+    without_study: set[str] = field(default_factory=set)
 
     def without_answered(self, sources: Iterable[Source]) -> list[Source]:
         """Those that are still to be answered."""
@@ -54,33 +58,68 @@ def written(path: Path, format: str, version: str, studies: bool = False) -> Wri
     """
     data = path.read_bytes() if path.is_file() else b""
     kept = Written()
-    last: tuple[str, bool] | None = None
-    for start, name, first, failed, model in READERS[format](data[: data.rfind(b"\n") + 1], studies):
-        if model != version:
-            raise NotResumable(f"Expected answers of the model {version}. Received: {path} with those of {model}")
-        if first:
+    last: list[Line] = []
+    for line in READERS[format](data[: data.rfind(b"\n") + 1], studies):
+        if line.model != version:
+            raise NotResumable(f"Expected answers of the model {version}. Received: {path} with those of {line.model}")
+        if line.slice == 0:
             if last:
-                kept.answered[last[0]] += 1
-                kept.failed |= last[1]
-            last, kept.end = (name, failed), start
+                kept.answered[last[0].file] += 1
+                kept.failed |= last[0].failed
+                if studies and any(one.slice for one in last) and not any(one.is_study_of(last[0]) for one in last):
+                    kept.without_study.add(last[0].file)
+            last, kept.end = [], line.start
+        last.append(line)
     return kept
 
 
-def _from_jsonl(data: bytes, studies: bool) -> Iterator[tuple[int, str, bool, bool, str]]:
-    """For each record: where it starts, its file, whether it is the file's first, whether it is an error, its model."""
+def check_studies(kept: Written, sources: Iterable[Source]) -> None:
+    """Whether the records were written with studies, for a run that writes them.
+
+    Raises:
+        NotResumable: a file that holds a volume or series has been answered without its study. It is read again to know
+            that: several slices may also be pictures, each in its own right.
+    """
+    for source in sources:
+        if source.name in kept.without_study and source.path and _has_study(source):
+            raise NotResumable(f"Expected records with studies. Received: those of {source.name} without")
+
+
+def _has_study(source: Source) -> bool:
+    try:
+        return read(source.content()).is_study
+    except (ReadError, OSError):  # it has changed
+        return False
+
+
+class Line(NamedTuple):
+    """Of a file of records: where it starts, its file, which slice (None: a study), whether it is an error, its model."""
+
+    start: int
+    file: str
+    slice: int | None
+    failed: bool
+    model: str
+
+    def is_study_of(self, first: "Line") -> bool:
+        """Not of the folder's files, which may come after the folder's last file."""
+        return self.slice is None and self.file == first.file
+
+
+def _from_jsonl(data: bytes, studies: bool) -> Iterator[Line]:
     start = 0
     for line in data.splitlines(keepends=True):
         try:
             record = json.loads(line)
             if "study" in record and studies:
                 record |= {"slice": None, "status": "study"}
-            yield start, record["file"], record["slice"] == 0, record["status"] == "error", record["model"]
+            yield Line(start, record["file"], record["slice"], record["status"] == "error", record["model"])
         except (ValueError, TypeError, KeyError):
             raise NotResumable(f"Expected one JSON record on each line. Received: {line[:60]!r}") from None
         start += len(line)
 
 
-def _from_csv(data: bytes, studies: bool) -> Iterator[tuple[int, str, bool, bool, str]]:
+def _from_csv(data: bytes, studies: bool) -> Iterator[Line]:
     columns = COLUMNS + STUDY_COLUMNS if studies else COLUMNS
     csv.field_size_limit(2**31 - 1)  # a study's cell names all its files
     lines = data.splitlines(keepends=True)
@@ -98,7 +137,8 @@ def _from_csv(data: bytes, studies: bool) -> Iterator[tuple[int, str, bool, bool
     for row in rows:
         record = dict(zip(columns, row, strict=False))
         if len(row) == len(columns):
-            yield start, text_of_cell(record["file"]), record["slice"] == "0", record["status"] == "error", record["model"]
+            index = int(record["slice"]) if record["slice"].isdecimal() else None
+            yield Line(start, text_of_cell(record["file"]), index, record["status"] == "error", record["model"])
         elif rows.line_num < len(lines):
             raise NotResumable(f"Expected {len(columns)} cells in a row. Received: {len(row)}")
         start = starts[rows.line_num]

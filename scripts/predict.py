@@ -34,7 +34,7 @@ from model.loose import Folders, Joined, may_be_dicom
 from model.overlay import mask_png, overlay
 from model.reading import Series
 from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
-from model.resume import READERS, NotResumable, Written, written
+from model.resume import READERS, NotResumable, Written, check_studies, written
 
 MOST_JOBS = 4  # by default; each may hold a decoded file
 BAR = "{l_bar}{bar}| {n:.0f}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"  # tqdm's own, but for a file that is half done
@@ -99,6 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
         threads = None if os.environ.get("EARLYMED_THREADS") else threads_for(len(sources), args.jobs)
         classifier = Classifier.load(args.model, threads=threads)
         before = written(args.out, args.format, classifier.version, args.studies) if args.resume else Written()
+        if args.studies:
+            check_studies(before, sources)
         with open_output(args.out, before.end) as out:
             return run(args, classifier, sources, before, out)
     except (UsageError, NotResumable) as error:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes import ok
+from fakes import ok, picture
+from format_samples import nifti, zipped
 from model.batch import Source
 from model.prediction import error_record
 from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
-from model.resume import NotResumable, Written, written
+from model.resume import NotResumable, Written, check_studies, written
 from model.study import Study
 
 PIXELS = np.zeros((12, 16), np.uint8)
@@ -90,6 +91,34 @@ def test_a_study_belongs_to_the_slices_before_it(tmp_path, format):
     )
     until_the_study = lines(records[:5], format, BOTH)
     assert written(at(tmp_path, until_the_study), format, "1", studies=True).answered["c"] == 0  # it is the last file
+
+
+def test_records_without_studies_are_not_continued_with_studies(tmp_path):
+    """A JSONL does not say how it was begun. Several slices may be pictures, each in its own right: those have no study."""
+    contents = {
+        "one.png": picture(),
+        "pictures.zip": zipped({f"{i}.png": picture(seed=i) for i in range(2)}),
+        "head.nii": nifti(),
+    }
+    sources = [Source(name, tmp_path / name) for name in contents]
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    studies_of_folders = STUDY | {"file": "."}
+    records = [
+        record("one.png"),
+        studies_of_folders,
+        *(record("pictures.zip", i) for i in range(2)),
+        *(record("head.nii", i) for i in range(2)),
+    ]
+    for written_studies, without in (([STUDY | {"file": "head.nii"}], {"pictures.zip"}), ([], {"pictures.zip", "head.nii"})):
+        data = lines([*records, *written_studies, studies_of_folders, record("last.png")], "jsonl")
+        kept = written(at(tmp_path, data), "jsonl", "1", studies=True)
+        assert kept.without_study == without
+    with pytest.raises(NotResumable, match=r"^Expected records with studies\. Received: those of head\.nii without$"):
+        check_studies(kept, sources)
+    check_studies(kept, sources[:2])
+    (tmp_path / "head.nii").unlink()
+    check_studies(kept, sources)  # nobody knows
 
 
 def test_a_study_of_very_many_files_can_be_continued_from_csv(tmp_path):
