@@ -11,7 +11,7 @@ from synthetic import write_tree
 
 ROOT = Path(__file__).parents[1]
 script = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))
-cases = script["cases"]
+cases = script["cases_of_side"]
 
 
 @pytest.fixture(scope="module")

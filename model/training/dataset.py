@@ -205,14 +205,24 @@ def load_arrays(data: Path, items: list[Item], size: int, workers: int = 2) -> t
     return np.stack(images), np.stack(masks), np.array(known)
 
 
+def tumor_in(mask: Path) -> np.ndarray:
+    """An expert's mask as bool (H, W): what is brighter than half its brightest pixel, for edges may be soft.
+
+    Raises:
+        ReadError, OSError: it cannot be read.
+    """
+    pixels = to_gray(read(mask.read_bytes())[0])
+    return pixels > pixels.max() / 2
+
+
 def _load(data: Path, item: Item, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     image, frame = preprocess(read((data / item.path).read_bytes())[0], size)
     mask = np.zeros((size, size), np.float32)
     known = item.label == "notumor"
     if item.mask:
-        pixels = to_gray(read((data / item.mask).read_bytes())[0])
-        if pixels.shape == (frame.height, frame.width):
-            mask, known = frame.from_input(pixels > pixels.max() / 2, size), True
+        tumor = tumor_in(data / item.mask)
+        if tumor.shape == (frame.height, frame.width):
+            mask, known = frame.from_input(tumor, size), True
     return np.round(image * 255).astype(np.uint8), np.round(mask * 255).astype(np.uint8), known
 
 
@@ -231,7 +241,7 @@ def _inspect(data: Path, item: Item) -> tuple[Item, np.ndarray | None]:
 
 
 def _lgg_label(pixels: np.ndarray, mask: Path) -> str:
-    if to_gray(read(mask.read_bytes())[0]).any():
+    if tumor_in(mask).any():
         return "glioma"
     gray = to_gray(pixels)
     return "notumor" if (gray > 0.1 * np.percentile(gray, 99.5)).mean() >= MIN_BRAIN_FRACTION else ""
