@@ -2,14 +2,16 @@
 
 import csv
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from model.batch import Source
-from model.reading import ReadError, read
+from model.inputs import Input
+from model.loose import Loose, join, may_be_dicom
+from model.reading import ReadError, Scan, read
 from model.records import COLUMNS, STUDY_COLUMNS, text_of_cell
 
 
@@ -25,13 +27,15 @@ class Written:
         answered: by name, how many files were answered; several may have one name.
         end: its size in bytes; what follows is to be written anew.
         failed: whether a file in it could not be read.
-        without_study: in a run with studies, the names of answered files of several slices after which none is written.
+        several: the names of answered files with several slices.
+        studies: the names of files and folders of which a study is written.
     """
 
     answered: Counter = field(default_factory=Counter)
     end: int = 0
     failed: bool = False
-    without_study: set[str] = field(default_factory=set)
+    several: set[str] = field(default_factory=set)
+    studies: set[str] = field(default_factory=set)
 
     def without_answered(self, sources: Iterable[Source]) -> list[Source]:
         """Those that are still to be answered."""
@@ -66,30 +70,43 @@ def written(path: Path, format: str, version: str, studies: bool = False) -> Wri
             if last:
                 kept.answered[last[0].file] += 1
                 kept.failed |= last[0].failed
-                if studies and any(one.slice for one in last) and not any(one.is_study_of(last[0]) for one in last):
-                    kept.without_study.add(last[0].file)
+                kept.several |= {one.file for one in last if one.slice}
+                kept.studies |= {one.file for one in last if one.slice is None}
             last, kept.end = [], line.start
         last.append(line)
     return kept
 
 
-def check_studies(kept: Written, sources: Iterable[Source]) -> None:
-    """Whether the records were written with studies, for a run that writes them.
+def check_studies(kept: Written, sources: Iterable[Input]) -> None:
+    """Whether what was answered has its studies, for a run that writes them.
 
     Raises:
-        NotResumable: a file that holds a volume or series has been answered without its study. It is read again to know
-            that: several slices may also be pictures, each in its own right.
+        NotResumable: a file or folder that holds a volume or series was answered without. It is read again to know that:
+            several slices may also be pictures, each in its own right.
     """
+    sources = list(sources)
+    open_folders = {source.folder for source in kept.without_answered(sources)}
+    loose = defaultdict(list)
     for source in sources:
-        if source.name in kept.without_study and source.path and _has_study(source):
-            raise NotResumable(f"Expected records with studies. Received: those of {source.name} without")
+        if source.name in kept.several - kept.studies and _scan(source).is_study:
+            raise _begun_without(source.name)
+        if source.folder and source.folder not in open_folders and source.folder.name not in kept.studies:
+            loose[source.folder].append(source)
+    for folder, files in loose.items():
+        places = [(file.name, _scan(file).places) for file in files if may_be_dicom(file.path)]
+        if any(join([Loose(name, own[0]) for name, own in places if len(own) == 1])):
+            raise _begun_without(folder.name)
 
 
-def _has_study(source: Source) -> bool:
+def _begun_without(name: str) -> NotResumable:
+    return NotResumable(f"Expected records with studies. Received: those of {name} without")
+
+
+def _scan(source: Source) -> Scan:
     try:
-        return read(source.content()).is_study
-    except (ReadError, OSError):  # it has changed
-        return False
+        return read(source.content()) if source.path else Scan("", [])
+    except (ReadError, OSError):
+        return Scan("", [])
 
 
 class Line(NamedTuple):
@@ -100,10 +117,6 @@ class Line(NamedTuple):
     slice: int | None
     failed: bool
     model: str
-
-    def is_study_of(self, first: "Line") -> bool:
-        """Not of the folder's files, which may come after the folder's last file."""
-        return self.slice is None and self.file == first.file
 
 
 def _from_jsonl(data: bytes, studies: bool) -> Iterator[Line]:
