@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--data", type=Path, help="holds glioma/, meningioma/, notumor/, pituitary/ or tumor/")
+    what.add_argument("--data", type=Path, help="holds glioma/, meningioma/, notumor/, pituitary/, tumor/, or No_Tumor/ etc.")
     what.add_argument("--outside", type=Path, help="holds images that are no brain MRI slices, in subfolders by kind")
     what.add_argument("--ct", type=Path, help="holds head CT and MRI in subfolders by kind, see gather_ct.py")
     parser.add_argument("--manifest", type=Path, help="what prepare_data.py wrote")
