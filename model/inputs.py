@@ -7,8 +7,10 @@ Names are relative to the folder that was given, so that what is written lies as
 """
 
 import functools
+import os
+import stat
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -17,6 +19,8 @@ from model import reading
 from model.batch import Source
 from model.exports import FORMATS
 from model.loose import kind
+from model.reading import LIMITS, Limits, ReadError
+from model.walking import walk
 
 VOLUMES = ("DICOM", "NIfTI", "ZIP")  # may hold slices whose mask is written as one file
 
@@ -46,36 +50,74 @@ class Input(Source):
     Attributes:
         picture: the name of its pictures below --masks and --overlay.
         folder: of a file out of a folder.
+        closed: of a folder that cannot be opened: why.
     """
 
     picture: PurePath
     folder: Folder | None = None
+    closed: str = ""
 
     @property
     def base(self) -> PurePath:
         """The name of what is written for its volumes, without an ending."""
         return self.picture.with_name(self.picture.stem.removesuffix(".nii"))
 
+    def content(self, limits: Limits = LIMITS) -> bytes:
+        if self.closed:
+            raise ReadError(f"The folder cannot be opened ({self.closed}).")
+        return super().content(limits)
 
-def find_sources(paths: list[str], out: Path | None = None) -> list[Input]:
-    """Expand folders, but for hidden files and `out`; raises UsageError for a path that is neither file nor folder."""
-    own = out.resolve() if out else None
+
+def find_sources(paths: list[str], out: Path | None = None, tell: Callable[[str], None] = lambda text: None) -> list[Input]:
+    """Expand folders, but for what is hidden and `out`. A folder that cannot be opened is a source that cannot be read.
+
+    Args:
+        tell: hears of a folder without files.
+
+    Raises:
+        UsageError: a path is neither file nor folder.
+    """
     sources = []
     for number, given in enumerate(paths):
-        path = Path(given)
         if given == "-":
             sources.append(Input("-", None, PurePath("stdin.png")))
-        elif path.is_dir():
-            top = Folder(number, given, PurePath(path.resolve().name or "series"))
-            for file in sorted(f for f in path.rglob("*") if f.is_file() and not f.name.startswith(".")):
-                if file.resolve() != own:
-                    name = file.relative_to(path)
-                    folder = top if file.parent == path else Folder(number, name.parent.as_posix(), name.parent)
-                    sources.append(Input(name.as_posix(), file, picture_name(name), folder))
-        elif path.is_file():
-            sources.append(Input(given, path, picture_name(PurePath(path.name))))
+        elif stat.S_ISDIR(mode := _mode(given)):
+            inside = _inside(number, given, out and os.path.realpath(out))
+            if not inside:
+                tell(f"no files in {given}")
+            sources += inside
+        elif stat.S_ISREG(mode):
+            sources.append(Input(given, Path(given), picture_name(PurePath(PurePath(given).name))))
         else:
-            raise UsageError(f"expected a file, a folder or -. Received: {given}, which does not exist")
+            why = "which is neither a file nor a folder; give - for standard input"
+            raise UsageError(f"expected a file, a folder or -. Received: {given}, {why}")
+    return sources
+
+
+def _mode(given: str) -> int:
+    """Of what is there; raises UsageError when nothing is."""
+    if not given:  # to Path it is this folder, which nobody meant
+        raise UsageError("expected a file, a folder or -. Received: an empty path")
+    try:
+        return Path(given).stat().st_mode
+    except FileNotFoundError:
+        raise UsageError(f"expected a file, a folder or -. Received: {given}, which does not exist") from None
+    except OSError as error:
+        raise UsageError(f"expected a file, a folder or -. Received: {given} ({error.strerror})") from None
+
+
+def _inside(number: int, given: str, own: str | None) -> list[Input]:
+    """The sources in a folder, in the order of their names; `own` is none."""
+    path, found = Path(given), walk(Path(given))
+    top = Folder(number, given, PurePath(path.resolve().name or "series"))
+    sources = []
+    for one in sorted([*found.files, *found.closed]):
+        name, why = one.relative_to(path), found.closed.get(one, "")
+        if why:
+            sources.append(Input(given if one == path else name.as_posix(), one, PurePath(f"{name.name}.png"), closed=why))
+        elif os.path.realpath(one) != own:
+            folder = top if one.parent == path else Folder(number, name.parent.as_posix(), name.parent)
+            sources.append(Input(name.as_posix(), one, picture_name(name), folder))
     return sources
 
 
@@ -89,16 +131,16 @@ def check_targets(sources: list[Input], masks: Path | None, overlays: Path | Non
 
     Where names say so, the beginnings of the files are read: what lies beside a picture, under its name, may describe it.
     """
-    if masks and overlays and masks.resolve() == overlays.resolve():
+    if masks and overlays and os.path.realpath(masks) == os.path.realpath(overlays):
         raise UsageError(f"expected a folder for --masks and another for --overlay. Received: {masks} for both")
-    resolve = functools.cache(Path.resolve)
+    resolve = functools.cache(lambda path: Path(os.path.realpath(path)))  # Path.resolve raises for a link to itself
     own = {resolve(source.path) for source in sources if source.path}
     claims = defaultdict(dict)  # target -> what it may come of, resolved -> the same as it was given, and its files
     for source in sources:
         for target, origin in _targets(source, masks, overlays, volume_format):
-            if target.resolve() in own:
+            if resolve(target) in own:
                 raise UsageError(f"expected another folder for pictures. Received: one in which {target} is an input")
-            claims[target.resolve()].setdefault(resolve(origin), (origin, []))[1].append(source.path)
+            claims[resolve(target)].setdefault(resolve(origin), (origin, []))[1].append(source.path)
     for target, origins in claims.items():
         if len(origins) > 1:
             writers = [origin for origin, files in origins.values() if _may_write(target, origin, files)]

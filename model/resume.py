@@ -2,12 +2,16 @@
 
 import csv
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from model.batch import Source
+from model.inputs import Input
+from model.loose import Loose, join, may_be_dicom
+from model.reading import ReadError, Scan, read
 from model.records import COLUMNS, STUDY_COLUMNS, text_of_cell
 
 
@@ -23,11 +27,15 @@ class Written:
         answered: by name, how many files were answered; several may have one name.
         end: its size in bytes; what follows is to be written anew.
         failed: whether a file in it could not be read.
+        several: the names of answered files with several slices.
+        studies: the names of files and folders of which a study is written.
     """
 
     answered: Counter = field(default_factory=Counter)
     end: int = 0
     failed: bool = False
+    several: set[str] = field(default_factory=set)
+    studies: set[str] = field(default_factory=set)
 
     def without_answered(self, sources: Iterable[Source]) -> list[Source]:
         """Those that are still to be answered."""
@@ -54,33 +62,77 @@ def written(path: Path, format: str, version: str, studies: bool = False) -> Wri
     """
     data = path.read_bytes() if path.is_file() else b""
     kept = Written()
-    last: tuple[str, bool] | None = None
-    for start, name, first, failed, model in READERS[format](data[: data.rfind(b"\n") + 1], studies):
-        if model != version:
-            raise NotResumable(f"Expected answers of the model {version}. Received: {path} with those of {model}")
-        if first:
+    last: list[Line] = []
+    for line in READERS[format](data[: data.rfind(b"\n") + 1], studies):
+        if line.model != version:
+            raise NotResumable(f"Expected answers of the model {version}. Received: {path} with those of {line.model}")
+        if line.slice == 0:
             if last:
-                kept.answered[last[0]] += 1
-                kept.failed |= last[1]
-            last, kept.end = (name, failed), start
+                kept.answered[last[0].file] += 1
+                kept.failed |= last[0].failed
+                kept.several |= {one.file for one in last if one.slice}
+                kept.studies |= {one.file for one in last if one.slice is None}
+            last, kept.end = [], line.start
+        last.append(line)
     return kept
 
 
-def _from_jsonl(data: bytes, studies: bool) -> Iterator[tuple[int, str, bool, bool, str]]:
-    """For each record: where it starts, its file, whether it is the file's first, whether it is an error, its model."""
+def check_studies(kept: Written, sources: Iterable[Input]) -> None:
+    """Whether what was answered has its studies, for a run that writes them.
+
+    Raises:
+        NotResumable: a file or folder that holds a volume or series was answered without. It is read again to know that:
+            several slices may also be pictures, each in its own right.
+    """
+    sources = list(sources)
+    open_folders = {source.folder for source in kept.without_answered(sources)}
+    loose = defaultdict(list)
+    for source in sources:
+        if source.name in kept.several - kept.studies and _scan(source).is_study:
+            raise _begun_without(source.name)
+        if source.folder and source.folder not in open_folders and source.folder.name not in kept.studies:
+            loose[source.folder].append(source)
+    for folder, files in loose.items():
+        places = [(file.name, _scan(file).places) for file in files if may_be_dicom(file.path)]
+        if any(join([Loose(name, own[0]) for name, own in places if len(own) == 1])):
+            raise _begun_without(folder.name)
+
+
+def _begun_without(name: str) -> NotResumable:
+    return NotResumable(f"Expected records with studies. Received: those of {name} without")
+
+
+def _scan(source: Source) -> Scan:
+    try:
+        return read(source.content()) if source.path else Scan("", [])
+    except (ReadError, OSError):
+        return Scan("", [])
+
+
+class Line(NamedTuple):
+    """Of a file of records: where it starts, its file, which slice (None: a study), whether it is an error, its model."""
+
+    start: int
+    file: str
+    slice: int | None
+    failed: bool
+    model: str
+
+
+def _from_jsonl(data: bytes, studies: bool) -> Iterator[Line]:
     start = 0
     for line in data.splitlines(keepends=True):
         try:
             record = json.loads(line)
             if "study" in record and studies:
                 record |= {"slice": None, "status": "study"}
-            yield start, record["file"], record["slice"] == 0, record["status"] == "error", record["model"]
+            yield Line(start, record["file"], record["slice"], record["status"] == "error", record["model"])
         except (ValueError, TypeError, KeyError):
             raise NotResumable(f"Expected one JSON record on each line. Received: {line[:60]!r}") from None
         start += len(line)
 
 
-def _from_csv(data: bytes, studies: bool) -> Iterator[tuple[int, str, bool, bool, str]]:
+def _from_csv(data: bytes, studies: bool) -> Iterator[Line]:
     columns = COLUMNS + STUDY_COLUMNS if studies else COLUMNS
     csv.field_size_limit(2**31 - 1)  # a study's cell names all its files
     lines = data.splitlines(keepends=True)
@@ -98,7 +150,8 @@ def _from_csv(data: bytes, studies: bool) -> Iterator[tuple[int, str, bool, bool
     for row in rows:
         record = dict(zip(columns, row, strict=False))
         if len(row) == len(columns):
-            yield start, text_of_cell(record["file"]), record["slice"] == "0", record["status"] == "error", record["model"]
+            index = int(record["slice"]) if record["slice"].isdecimal() else None
+            yield Line(start, text_of_cell(record["file"]), index, record["status"] == "error", record["model"])
         elif rows.line_num < len(lines):
             raise NotResumable(f"Expected {len(columns)} cells in a row. Received: {len(row)}")
         start = starts[rows.line_num]

@@ -9,6 +9,7 @@ read or something not be written, 2 for bad usage, 130 when interrupted.
 """
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from model.batch import Answer, answer_files, threads_for
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
+from model.commands import INTERRUPTED, NOT_READ, check_folders, positive, printable
 from model.engines import EngineError
 from model.exports import FORMATS as VOLUME_FORMATS
 from model.exports import ExportError, volume_mask
@@ -32,10 +34,8 @@ from model.loose import Folders, Joined, may_be_dicom
 from model.overlay import mask_png, overlay
 from model.reading import Series
 from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
-from model.resume import READERS, NotResumable, Written, written
+from model.resume import READERS, NotResumable, Written, check_studies, written
 
-INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
-NOT_READ = 141  # of SIGPIPE: who reads the output, such as head, has seen enough
 MOST_JOBS = 4  # by default; each may hold a decoded file
 BAR = "{l_bar}{bar}| {n:.0f}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"  # tqdm's own, but for a file that is half done
 VOLUME_MASKS = (
@@ -61,14 +61,14 @@ def aligned(record: dict) -> str:
         notes = [f"study of {study['stop'] - study['start']} slices"]
         notes += [f"{study['volume_ml']:.1f} ml"] if study["volume_ml"] is not None else []
         if (best := study["best_slice"]) is not None:
-            notes += [f"best {study['files'][best] if 'files' in study else best}"]
+            notes += [f"best {printable(study['files'][best]) if 'files' in study else best}"]
         notes += ["uncertain"] if study["uncertain"] else []
         probability = f"{study['probabilities'][study['label']]:.3f}" if study["label"] else ""
-        return f"{record['file'][-40:]:40} {study['label'] or 'none':12} {probability:>11}  {', '.join(notes)}\n"
+        return f"{printable(record['file'])[-40:]:40} {study['label'] or 'none':12} {probability:>11}  {', '.join(notes)}\n"
     label = record.get("label", record["status"])
     probability = f"{record['probabilities'][label]:.3f}" if record["status"] == "ok" else ""
-    note = ". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", record.get("reason"))))
-    name = "/".join(filter(None, (record["file"], record.get("entry"))))
+    note = printable(". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", record.get("reason")))))
+    name = printable("/".join(filter(None, (record["file"], record.get("entry")))))
     return f"{name[-40:]:40} {label:12} {probability:>11}  {note}".rstrip() + "\n"
 
 
@@ -93,28 +93,34 @@ def main(arguments: list[str] | None = None) -> int:
     if args.volume_masks and not args.masks:
         parser.error("--volume-masks needs --masks DIR")
     try:
-        sources = find_sources(args.paths, args.out)
+        sources = find_sources(args.paths, args.out, tell)
         check_targets(sources, args.masks, args.overlay, args.volume_masks)
         check_folders(args.masks, args.overlay)
         threads = None if os.environ.get("EARLYMED_THREADS") else threads_for(len(sources), args.jobs)
         classifier = Classifier.load(args.model, threads=threads)
         before = written(args.out, args.format, classifier.version, args.studies) if args.resume else Written()
+        if args.studies:
+            check_studies(before, sources)
         with open_output(args.out, before.end) as out:
             return run(args, classifier, sources, before, out)
     except (UsageError, NotResumable) as error:
         parser.error(str(error))
     except (ModelFileError, EngineError) as error:
-        print(f"predict.py: {error}", file=sys.stderr)
+        tell(str(error))
         return 1
     except KeyboardInterrupt:
         how = " The same command with --resume goes on." if args.out and args.format in READERS else ""
-        print(f"predict.py: interrupted.{how}", file=sys.stderr)
+        tell(f"interrupted.{how}")
         return INTERRUPTED
     except BrokenPipeError:
         return NOT_READ
     except OSError as error:  # such as a full disk
-        print(f"predict.py: cannot write {error.filename or args.out or 'the output'} ({error.strerror})", file=sys.stderr)
+        tell(f"cannot write {error.filename or args.out or 'the output'} ({error.strerror})")
         return 1
+
+
+def tell(text: str) -> None:
+    tqdm.write(f"predict.py: {printable(text)}", file=sys.stderr)
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -132,20 +138,6 @@ def command_line() -> argparse.ArgumentParser:
     add("--jobs", type=positive, default=jobs, metavar="N", help="files to read at the same time (default: %(default)s)")
     add("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
     return parser
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more. Received: {text!r}")
-    return int(text)
-
-
-def check_folders(*folders: Path | None) -> None:
-    """Raises UsageError for one that cannot be made or written to: before the work, not after the first slice."""
-    for folder in filter(None, folders):
-        there = next(place for place in (folder, *folder.parents) if place.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            raise UsageError(f"expected a folder for pictures that can be written to. Received: {folder}")
 
 
 @contextmanager
@@ -174,7 +166,7 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
     rest = before.without_answered(sources)
     again = to_repeat(sources, rest) if args.studies or args.volume_masks else []
     if again:
-        print(f"predict.py: {len(again)} DICOM file(s) analyzed once more, for the studies of their folders", file=sys.stderr)
+        tell(f"{len(again)} DICOM file(s) analyzed once more, for the studies of their folders")
     taken: dict[PurePath, Input] = {}
     folders, have_records = Folders((s.folder for s in again + rest), masks=bool(args.volume_masks)), set(again)
     with tqdm(
@@ -193,7 +185,7 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
             failed |= answer.record["status"] == "error"
             failed |= not save_pictures(answer, args.masks, args.overlay, taken)  # before the record: what has one is complete
             if args.volume_masks:
-                save_volume_masks(answer, joined, args.masks, args.volume_masks, classifier.version)
+                failed |= not save_volume_masks(answer, joined, args.masks, args.volume_masks, classifier.version)
             print(format.line(answer.record), end="", file=out, flush=True)
             for record in study_records(answer, joined, classifier.version) if args.studies else ():
                 print(format.line(record), end="", file=out, flush=True)
@@ -228,42 +220,50 @@ def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None, tak
     name = source.picture.with_stem(numbered(source.picture.stem, index))
     first = taken.setdefault(name, source)
     if first is not source and not (first.path and source.path and first.path.samefile(source.path)):
-        tqdm.write(f"predict.py: {source.name}: no picture of slice {index}. {first.name} has {name} already", file=sys.stderr)
+        tell(f"{source.name}: no picture of slice {index}. {first.name} has {name} already")
         return False
-    if masks:
-        save(mask_png(answer.prediction.mask), masks / name)
-    if overlays:
-        save(overlay(answer.pixels, answer.prediction), overlays / name)
-    return True
+    saved = not masks or save(mask_png(answer.prediction.mask), masks / name)
+    return (not overlays or save(overlay(answer.pixels, answer.prediction), overlays / name)) and saved
 
 
-def save_volume_masks(answer: Answer, joined: list[Joined], folder: Path, format: str, version: str) -> None:
+def save_volume_masks(answer: Answer, joined: list[Joined], folder: Path, format: str, version: str) -> bool:
     """Of the volumes in a file with its last slice, and of the series that its folder's files form.
 
-    One for each in which a slice was answered; stderr hears why one cannot be written.
+    One for each in which a slice was answered; stderr hears why one cannot be made. False when one could not be written.
     """
-    source = answer.source
+    source, saved = answer.source, True
     for series in answer.scan.series if answer.predictions else ():
         predictions = answer.predictions[series.start : series.stop]
         if len(series) > 1 and any(prediction.status == "ok" for prediction in predictions):
             path, masks = folder / volume_name(source.base, format, series.start), [p.mask for p in predictions]
-            save_volume_mask(source.name, path, format, series, masks, version)
+            saved &= save_volume_mask(source.name, path, format, series, masks, version)
     for one in joined:
         if one.study.analyzed:
             path = folder / volume_name(source.folder.base, format, one.start)
-            save_volume_mask(source.folder.name, path, format, one.series, one.masks(), version)
+            saved &= save_volume_mask(source.folder.name, path, format, one.series, one.masks(), version)
+    return saved
 
 
-def save_volume_mask(name: str, path: Path, format: str, series: Series, masks: list[np.ndarray], version: str) -> None:
+def save_volume_mask(name: str, path: Path, format: str, series: Series, masks: list[np.ndarray], version: str) -> bool:
     try:
-        save(volume_mask(format, series, masks, version), path)
+        data = volume_mask(format, series, masks, version)
     except ExportError as error:
-        tqdm.write(f"predict.py: {name}: no mask of the volume. {error}", file=sys.stderr)
+        tell(f"{name}: no mask of the volume. {error}")
+        return True
+    return save(data, path)
 
 
-def save(data: bytes, path: Path) -> None:
+def save(data: bytes, path: Path) -> bool:
+    """False where the name is too long for the disk, which does not keep the other files from being answered."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        tell(f"cannot write {path} ({error.strerror})")
+        return False
+    return True
 
 
 if __name__ == "__main__":

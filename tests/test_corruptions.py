@@ -6,7 +6,7 @@ from model.training import corruptions
 from model.training.asking import find_cases
 from model.training.corruptions import CORRUPTIONS, robustness, robustness_plot
 from synthetic import head, write_tree
-from test_evaluation import Oracle
+from test_asking import Oracle
 
 
 @pytest.fixture

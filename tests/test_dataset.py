@@ -14,7 +14,9 @@ from model.training.dataset import (
     build_manifest,
     find_items,
     leak_figures,
+    unused_folders,
 )
+from test_walking import shut
 from trees import LGG_A, LGG_B, TRAINING, by_name, item, paths, put, slice_of
 
 ROOT = Path(__file__).parents[1]
@@ -98,8 +100,8 @@ def test_an_lgg_slice_without_a_mask_is_an_error_not_a_label(tmp_path):
     put(tmp_path, "brain_tumor_mri/Training/glioma/a.png", slice_of(0))
     put(tmp_path, f"tcga_lgg/images/{LGG_A}_1_flair.jpg", slice_of(1))
     lgg = build_manifest(tmp_path, workers=1)[1]
-    assert (lgg.source, lgg.label) == ("tcga_lgg", "")
-    assert lgg.error
+    assert (lgg.source, lgg.label, lgg.error) == ("tcga_lgg", "", "has no mask in tcga_lgg/masks")
+    assert lgg.path == f"tcga_lgg/images/{LGG_A}_1_flair.jpg"
 
 
 def test_a_chain_of_twins_is_one_group_but_only_the_near_one_is_a_testing_twin(tmp_path):
@@ -124,7 +126,43 @@ def test_a_folder_named_like_an_image_and_a_broken_link_are_not_fatal(tmp_path):
     (tmp_path / "Training/glioma/folder.png").mkdir()
     (tmp_path / "Training/glioma/gone.png").symlink_to(tmp_path / "nowhere.png")
     items = build_manifest(tmp_path, workers=1)
-    assert sum(not i.error for i in items) == 1
+    assert [(i.path, i.error) for i in items] == [
+        ("Training/glioma/a.png", ""),
+        ("Training/glioma/gone.png", "cannot be opened (No such file or directory)"),
+    ]
+
+
+def test_linked_and_hidden_folders(tmp_path):
+    put(tmp_path, "disk/b.png", slice_of(0))
+    for name in ("a.png", "._a.png", ".thumbs/c.png"):
+        put(tmp_path, f"Training/glioma/{name}", slice_of(1))
+    (tmp_path / "Training/glioma/more").symlink_to(tmp_path / "disk")
+    assert [i.path for i in find_items(tmp_path)] == ["Training/glioma/a.png", "Training/glioma/more/b.png"]
+
+
+def test_a_folder_that_cannot_be_opened_ends_it(tmp_path, monkeypatch):
+    """Without its images the manifest would say less of the leak than there is."""
+    put(tmp_path, "Training/glioma/shut/a.png", slice_of(0))
+    shut(monkeypatch, tmp_path / "Training/glioma/shut")
+    with pytest.raises(OSError, match=r"^Expected folders that can be opened\. Received: .*shut \(Permission denied\)$"):
+        find_items(tmp_path)
+
+
+def test_folders_that_name_no_class(tmp_path):
+    put(tmp_path, "brain_tumor_mri/Testing/glioma_tumor/a.png", slice_of(0))
+    put(tmp_path, "brain_tumor_mri/Training/.git/a.png", slice_of(0))
+    put(tmp_path, "br35h_tumor/a.png", slice_of(0))
+    unused = ["brain_tumor_mri/Testing/glioma_tumor"]
+    assert unused_folders(tmp_path) == unused
+    expected = (
+        f"Expected images in Training/ or Testing/ of {tmp_path / 'brain_tumor_mri'}, in folders named glioma, meningioma, "
+        f"notumor, pituitary. Received: {unused[0]}"
+    )
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(expected)}$"):
+        find_items(tmp_path)
+    put(tmp_path, "brain_tumor_mri/Training/glioma/a.png", slice_of(0))
+    assert len(find_items(tmp_path)) == 2
+    assert unused_folders(tmp_path) == unused
 
 
 def test_an_image_without_a_finite_value_is_not_fatal(tmp_path):

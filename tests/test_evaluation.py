@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,9 @@ from PIL import Image
 from pytest import approx
 
 from model.labels import LABELS
-from model.measured import share_row
-from model.prediction import Prediction
-from model.training.asking import Answers, ask, cases_of, find_cases
-from model.training.dataset import Item
-from model.training.evaluation import calibration_error, doubts, figures, plots, proportion, refusals, resampled, table
-from synthetic import head, write_tree
+from model.measured import found, share_row
+from model.training.asking import Answers
+from model.training.evaluation import calibration_error, figures, plots, proportion, resampled, table
 
 ROOT = Path(__file__).parents[1]
 NAN = float("nan")
@@ -159,58 +157,21 @@ def test_plots_are_pictures(report, tmp_path):
     assert all(Image.open(p).size[0] > 400 and np.asarray(Image.open(p)).std() > 10 for p in paths)
 
 
-class Oracle:
-    """Knows a tumor by its bright disc, and outlines it."""
-
-    def predict(self, slices):
-        out = []
-        for pixels in slices:
-            mask = pixels > 200
-            label = "glioma" if mask.any() else "notumor"
-            probabilities = dict(zip(LABELS, certain(LABELS.index(label)), strict=True))
-            out.append(Prediction("ok", 0.9, mask, label, probabilities))
-        return out
+def test_figures_when_all_is_refused(tmp_path):
+    given = answers([0, 2], [[NAN] * 4] * 2)
+    report = figures(given)
+    assert report["calibration_error"] == {"value": None, "low": None, "high": None}
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert "calibration error" not in table(report)
+    assert len(plots(given, report, tmp_path)) == 3
+    assert found({"figures": {"testing": {"calibration_error": report["calibration_error"]}}}) == []
 
 
-def test_ask_reads_folders_and_masks(tmp_path):
-    write_tree(tmp_path)
-    testing = tmp_path / "brain_tumor_mri" / "Testing"
-    (testing / "glioma" / "broken.png").write_bytes(b"no image")
-    given = ask(Oracle(), find_cases(testing, tmp_path / "tumor_masks" / "Testing"))
-    assert given.unreadable == ["glioma/broken.png"]
-    assert given.truth.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
-    assert given.predicted.tolist() == [0] * 8 + [2] * 4 + [0] * 4
-    assert given.dice[:8] == pytest.approx(np.ones(8), abs=0.02)
-    assert np.isnan(given.dice[8:12]).all()
-
-
-def test_ask_takes_tumors_of_unknown_type(tmp_path):
-    (tmp_path / "tumor").mkdir()
-    Image.fromarray(head(1, tumor=True)[0]).save(tmp_path / "tumor" / "a.png")
-    assert ask(Oracle(), find_cases(tmp_path)).truth.tolist() == [-1]
-
-
-def test_ask_needs_class_folders(tmp_path):
-    with pytest.raises(FileNotFoundError, match="Expected images in folders named glioma, meningioma, notumor"):
-        ask(Oracle(), find_cases(tmp_path))
-
-
-def test_cases_of_a_manifest_know_source_sequence_and_plane(tmp_path):
-    items = [
-        Item("healthy_t1/brisc2025_test_00561_no_sa_t1.jpg", "healthy_t1", "Extra", "notumor"),
-        Item("tcga_lgg/images/TCGA_CS_4941_19960909_11_flair.jpg", "tcga_lgg", "Extra", "glioma", mask="tcga_lgg/masks/m.png"),
-        Item("tcga_lgg/images/TCGA_CS_4941_19960909_11_t1post.jpg", "tcga_lgg", "Extra", "glioma"),
-        Item("brain_tumor_mri/Training/glioma/Tr-gl_1.jpg", "kaggle", "Training", "glioma"),
-    ]
-    cases = cases_of(items, tmp_path)
-    assert [case.groups for case in cases] == [
-        ("source healthy_t1", "plane sagittal"),
-        ("source tcga_lgg", "sequence FLAIR", "plane axial"),
-        ("source tcga_lgg", "sequence T1 post-contrast", "plane axial"),
-        ("source kaggle",),
-    ]
-    assert [case.mask for case in cases] == [None, tmp_path / "tcga_lgg/masks/m.png", None, None]
-    assert cases[3].file == tmp_path / "brain_tumor_mri/Training/glioma/Tr-gl_1.jpg"
+def test_plots_of_one_class_say_nothing(tmp_path):
+    given = answers([0, 0], [certain(0), certain(2)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(plots(given, figures(given), tmp_path)) == 3
 
 
 def test_figures_by_group():
@@ -231,46 +192,6 @@ def test_figures_by_group():
     assert line == (
         "source b: accuracy 50.00 % of 2, sensitivity 0.00 % of 2, specificity 100.00 % of 1, Dice 0.2000 of 1, refused 1 of 3"
     )
-
-
-class Squeamish:
-    """Refuses what is bright."""
-
-    def predict(self, slices):
-        return [Prediction("refused" if s.mean() > 100 else "ok", 0.5, np.zeros(s.shape, bool)) for s in slices]
-
-
-def test_refusals_are_counted_by_kind(tmp_path):
-    for kind, values in {"photos": (200, 210, 50), "x_rays": (220,)}.items():
-        (tmp_path / kind).mkdir()
-        for number, value in enumerate(values):
-            Image.new("L", (64, 64), value).save(tmp_path / kind / f"{number}.png")
-    (tmp_path / "photos" / "broken.png").write_bytes(b"no image")
-    report = refusals(Squeamish(), tmp_path)
-    counts = {name: (row["hits"], row["of"]) for name, row in report.items()}
-    assert counts == {"photos": (2, 3), "x_rays": (1, 1), "all": (3, 4)}
-    with pytest.raises(FileNotFoundError, match="Expected images below"):
-        refusals(Squeamish(), tmp_path / "nowhere")
-
-
-class Wary:
-    """Refuses what is bright, and says of what is dark that it looks like CT."""
-
-    def predict(self, slices):
-        reasons = ["Bright." if s.mean() > 200 else "Dark." if s.mean() < 50 else None for s in slices]
-        status = {"Bright.": "refused", "Dark.": "ok", None: "ok"}
-        return [
-            Prediction(status[why], 0.5, np.zeros(s.shape, bool), reason=why) for why, s in zip(reasons, slices, strict=True)
-        ]
-
-
-def test_what_is_refused_or_called_ct_is_counted_by_kind(tmp_path):
-    for kind, values in {"ct": (20, 30, 220, 100), "mri": (90, 100)}.items():
-        (tmp_path / kind).mkdir()
-        for number, value in enumerate(values):
-            Image.new("L", (64, 64), value).save(tmp_path / kind / f"{number}.png")
-    counts = {name: (row["hits"], row["of"]) for name, row in doubts(Wary(), tmp_path).items()}
-    assert counts == {"ct": (3, 4), "mri": (0, 2)}
 
 
 def test_script_on_the_sample_slices(tmp_path):

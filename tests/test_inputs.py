@@ -1,5 +1,6 @@
 """What a command line names, and what would be written over what."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from fakes import pages, picture
 from format_samples import dicom, gzipped, nifti, series, zipped
 from model.inputs import UsageError, check_targets, find_sources
+from model.reading import ReadError
+from test_walking import shut
 from uploads import TEXT
 
 PNG, NII = picture(), nifti()
@@ -117,3 +120,46 @@ def test_masks_and_overlays_need_a_folder_each():
     ):
         check(["a.png"], masks="out", overlays="out/../out")
     check(["a.png"], masks="out", overlays="out/overlays")
+
+
+def test_linked_folders_hidden_ones_and_pipes(here):
+    write({"disk/1.dcm": PNG, "in/a.png": PNG, "in/.git/b.png": PNG})
+    Path("in/cd").symlink_to(here / "disk")
+    Path("in/me").symlink_to("me")
+    os.mkfifo("in/z.jpg")
+    found = find_sources(["in"])
+    assert [source.name for source in found] == ["a.png", "cd/1.dcm", "me"]
+    assert [source.folder.name for source in found] == ["in", "cd", "in"]
+    check(["in"], **VOLUMES)  # a link to itself is no reason to stop
+
+
+def test_a_folder_that_cannot_be_opened_is_a_source_in_its_place(monkeypatch):
+    write({"in/a.png": PNG, "in/b/1.png": PNG, "in/c.png": PNG, "shut/1.png": PNG})
+    shut(monkeypatch, Path("in/b"), Path("shut"))
+    found = find_sources(["in", "shut"])
+    assert [source.name for source in found] == ["a.png", "b", "c.png", "shut"]
+    for source in found[1::2]:
+        with pytest.raises(ReadError, match=r"^The folder cannot be opened \(Permission denied\)\.$"):
+            source.content()
+    check(["in", "shut"], **VOLUMES)
+
+
+def test_a_folder_without_files_is_told():
+    write({"in/.hidden": PNG, "in/records": PNG, "b/1.png": PNG})
+    told = []
+    assert [source.name for source in find_sources(["in", "b"], Path("in/records"), told.append)] == ["1.png"]
+    assert told == ["no files in in"]
+
+
+def test_what_is_neither_file_nor_folder(here):
+    os.mkfifo("pipe")
+    write({"a.png": PNG})
+    for path, why in {
+        "pipe": "pipe, which is neither a file nor a folder; give - for standard input",
+        "": "an empty path",
+        "nowhere": "nowhere, which does not exist",
+        "a.png/b": "a.png/b (Not a directory)",
+    }.items():
+        with pytest.raises(UsageError) as caught:
+            find_sources([path])
+        assert str(caught.value) == f"expected a file, a folder or -. Received: {why}"

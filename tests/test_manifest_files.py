@@ -28,6 +28,17 @@ def test_a_manifest_comes_back_as_it_was(manifest, tmp_path):
     assert load_manifest(tmp_path / "m.csv") == [*manifest, odd]
 
 
+def test_names_that_are_not_unicode_are_kept_and_no_half_manifest_is(tmp_path):
+    path = tmp_path / "m.csv"
+    items = [item(1, patient="m\udcfcller"), item(2)]
+    save_manifest(items, path)
+    assert b"m\xfcller" in path.read_bytes()
+    assert load_manifest(path) == items
+    with pytest.raises(TypeError):
+        save_manifest([*items, "no item"], path)
+    assert load_manifest(path) == items
+
+
 def test_the_columns_of_a_manifest(manifest, tmp_path):
     save_manifest(manifest, tmp_path / "m.csv")
     with (tmp_path / "m.csv").open(newline="") as file:
@@ -116,3 +127,33 @@ def test_prepare_data_refuses_a_folder_without_the_data(tmp_path):
     assert "Expected Training/ and Testing/ (one folder per class), or brain_tumor_mri/ holding them, in" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "m.csv").exists()
+
+
+def test_prepare_data_tells_what_it_does_not_use(tmp_path):
+    put(tmp_path, "data/Training/glioma/a.png", slice_of(0))
+    put(tmp_path, "data/Training/no_tumor/b.png", slice_of(1))
+    put(tmp_path, "data/Training/glioma/c\x1b\udcff.png", b"no image")
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/prepare_data.py", "--data", tmp_path / "data", "--out", tmp_path / "m.csv"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (
+        b"\nnot used, its name is no class: Training/no_tumor\nunreadable: Training/glioma/c\\x1b\xff.png: Exp" in done.stdout
+    )
+    assert [i.path for i in load_manifest(tmp_path / "m.csv")] == ["Training/glioma/a.png", "Training/glioma/c\x1b\udcff.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "."], "expected a file that can be written. Received: ."),
+        (["--out", "taken/m.csv"], "expected a file that can be written. Received: taken/m.csv"),
+        (["--out", "m.csv", "--workers", "0"], "argument --workers: expected a whole number, 1 or more. Received: '0'"),
+    ],
+)
+def test_prepare_data_checks_its_options_before_the_work(tmp_path, options, message):
+    (tmp_path / "taken").write_text("")
+    done = prepare_data("--data", tmp_path / "nowhere", *options, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"error: {message}\n")

@@ -42,6 +42,16 @@ def data(tmp_path) -> Path:
     return folder
 
 
+def test_masks_with_soft_edges_are_taken_as_in_training(data):
+    """What is no brighter than half the brightest is none of the tumor."""
+    for path in (data / "tcga_lgg" / "masks").iterdir():
+        soft = np.array(Image.open(path).convert("L"))
+        soft[:3] = 120 if soft.any() else 0
+        save(soft, path)
+    volume = next(patients.lgg_volumes(data, {"TCGA_AA_0001"}))
+    assert [int(mask.sum()) for mask in volume.truth] == [0, 0, 0, 36, 36, 36, 36, 36, 0]
+
+
 @pytest.fixture
 def classifier() -> FakeClassifier:
     """Sees what is bright, but in the darkest slices refuses."""

@@ -17,6 +17,7 @@ from format_samples import dicom, zipped
 from model.overlay import mask_png, overlay
 from model.reading import read
 from model.records import csv_lines
+from test_walking import shut
 
 
 @pytest.fixture
@@ -235,6 +236,38 @@ def test_a_disk_that_is_full_is_told_in_a_line(script, folder, tmp_path, capsys,
     assert script.main([str(folder), "--masks", str(tmp_path / "masks")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"predict\.py: cannot write .*\.png \(No space left on device\)", line)
+
+
+@pytest.mark.parametrize("option", ["--masks", "--overlay"])
+def test_a_name_that_is_too_long_for_a_picture_does_not_end_the_run(script, fake, tmp_path, capsys, option):
+    (tmp_path / "in").mkdir()
+    long = "1." + 253 * "9"  # with .png it is too long
+    for name in (long, "2.png"):
+        (tmp_path / "in" / name).write_bytes(picture())
+    pictures = tmp_path / "pictures"
+    assert script.main([str(tmp_path / "in"), option, str(pictures)]) == 1
+    said = capsys.readouterr()
+    assert [(r["file"], r["status"]) for r in timeless(said.out)] == [(long, "ok"), ("2.png", "ok")]
+    assert said.err == f"predict.py: cannot write {pictures}/{long}.png (File name too long)\n"
+    assert [path.name for path in pictures.iterdir()] == ["2.png"]
+
+
+def test_a_folder_that_cannot_be_opened_is_an_error(script, folder, tmp_path, capsys, monkeypatch):
+    (folder / "2").mkdir()
+    shut(monkeypatch, folder / "2")
+    (folder / "9.txt").unlink()
+    assert script.main([str(folder)]) == 1
+    records = timeless(capsys.readouterr().out)
+    assert [r["file"] for r in records][1:4] == ["1.png", "2", "2.png"]
+    assert records[2] | {"model": ""} == {
+        "file": "2", "slice": 0, "status": "error", "reason": "The folder cannot be opened (Permission denied).", "model": ""
+    }  # fmt: skip
+
+
+def test_an_empty_folder_is_told(script, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert script.main([str(tmp_path / "empty")]) == 0
+    assert capsys.readouterr() == ("", f"predict.py: no files in {tmp_path / 'empty'}\n")
 
 
 def test_progress_counts_files_and_what_was_answered_before(script, folder, tmp_path, monkeypatch):

@@ -120,6 +120,17 @@ def test_table_notes_what_is_uncertain_and_why_and_what_was_refused():
     assert aligned(refused | {"file": "heads.zip", "entry": "b.png"}).startswith("heads.zip/b.png     ")
 
 
+def test_table_shows_no_control_characters():
+    """A terminal would obey them."""
+    record = {"file": "a\x1b]0;b\x07\n.png", "status": "error", "reason": "Received: \x9b2J."}
+    name = "a\\x1b]0;b\\x07\\n.png"
+    assert aligned(record) == f"{name:40} {'error':12} {'':11}  Received: \\x9b2J.\n"
+    study = {"start": 0, "stop": 2, "label": None, "volume_ml": None, "best_slice": 0, "files": ["\x1bc"], "uncertain": True}
+    assert aligned({"file": "\x1b", "study": study}).split() == [
+        "\\x1b", "none", "study", "of", "2", "slices,", "best", "\\x1bc,", "uncertain",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -66,6 +66,19 @@ def test_studies_in_csv_and_table(script, fake, volumes, capsys):
     assert lines[30].split()[:2] == ["pages.tif", "notumor"] and "ml" not in lines[30]
 
 
+def test_studies_are_not_lost_when_they_are_asked_for_later(script, fake, volumes, tmp_path, capsys):
+    out = tmp_path / "records"
+    command = [str(volumes), "--out", str(out), "--resume"]
+    assert script.main(command) == 0
+    before = out.read_text()
+    with pytest.raises(SystemExit) as ended:
+        script.main([*command, "--studies"])
+    assert ended.value.code == 2
+    message = "error: Expected records with studies. Received: those of below/head.nii without\n"
+    assert capsys.readouterr().err.endswith(message)
+    assert out.read_text() == before
+
+
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
 def test_resume_with_studies(script, fake, volumes, tmp_path, format):
     out = tmp_path / "records"

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes import ok
+from fakes import ok, picture
+from format_samples import nifti, series, zipped
 from model.batch import Source
+from model.inputs import find_sources
 from model.prediction import error_record
 from model.records import COLUMNS, STUDY_COLUMNS, csv_lines
-from model.resume import NotResumable, Written, written
+from model.resume import NotResumable, Written, check_studies, written
 from model.study import Study
 
 PIXELS = np.zeros((12, 16), np.uint8)
@@ -30,6 +32,11 @@ SHORT_ROW = (csv_lines() + "a,b\n" + csv_lines([record("a")], header=False)).enc
 def lines(records, format: str, columns=COLUMNS) -> bytes:
     text = csv_lines(records, columns=columns) if format == "csv" else "".join(json.dumps(r) + "\n" for r in records)
     return text.encode("utf-8", "surrogateescape")
+
+
+def put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
 
 
 def at(tmp_path, data: bytes) -> Path:
@@ -55,7 +62,7 @@ def test_a_name_that_looks_like_a_formula_is_known_again(tmp_path, format, name)
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
 def test_the_last_file_is_answered_again(tmp_path, format):
     found = written(at(tmp_path, lines(RECORDS, format)), format, "1")
-    assert found == Written(Counter(["a", 'b, "quoted"\nname', "c"]), len(lines(RECORDS[:4], format)), failed=True)
+    assert found == Written(Counter(["a", 'b, "quoted"\nname', "c"]), len(lines(RECORDS[:4], format)), True, {"c"})
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
@@ -90,6 +97,43 @@ def test_a_study_belongs_to_the_slices_before_it(tmp_path, format):
     )
     until_the_study = lines(records[:5], format, BOTH)
     assert written(at(tmp_path, until_the_study), format, "1", studies=True).answered["c"] == 0  # it is the last file
+
+
+def test_records_without_studies_are_not_continued_with_studies(tmp_path):
+    """A JSONL does not say how it was begun. Several slices may be pictures, each in its own right: those have no study."""
+    contents = {
+        "one.png": picture(),
+        "pictures.zip": zipped({f"{i}.png": picture(seed=i) for i in range(2)}),
+        "head.nii": nifti(),
+    }
+    for name, content in contents.items():
+        put(tmp_path / "in" / name, content)
+    sources = find_sources([str(tmp_path / "in")])
+    records = [record(name, i) for name in contents for i in range(1 if name == "one.png" else 2)]
+    for name in ("head.nii", "elsewhere"):
+        data = lines([*records, STUDY | {"file": name}, record("last")], "jsonl")
+        kept = written(at(tmp_path, data), "jsonl", "1", studies=True)
+        assert (kept.several, kept.studies) == ({"pictures.zip", "head.nii"}, {name})
+        if name == "head.nii":
+            check_studies(kept, sources)
+    with pytest.raises(NotResumable, match=r"^Expected records with studies\. Received: those of head\.nii without$"):
+        check_studies(kept, sources)
+    (tmp_path / "in" / "head.nii").unlink()
+    check_studies(kept, sources)  # nobody knows
+
+
+def test_nor_is_a_folder_of_a_series_whose_study_is_missing(tmp_path):
+    slices = series()
+    for name in ("SE1/1", "SE1/2", "SE2/1"):
+        put(tmp_path / "in" / name, slices[int(name[-1])])
+    sources = find_sources([str(tmp_path / "in")])
+    records = [record(name) for name in ("SE1/1", "SE1/2", "SE2/1", "last")]
+    with pytest.raises(NotResumable, match=r"Received: those of SE1 without$"):
+        check_studies(written(at(tmp_path, lines(records, "jsonl")), "jsonl", "1", studies=True), sources)
+    for end in (2, 1, 0):  # within the folder: its study is still to come
+        check_studies(written(at(tmp_path, lines(records[:end], "jsonl")), "jsonl", "1", studies=True), sources)
+    records.insert(2, STUDY | {"file": "SE1"})
+    check_studies(written(at(tmp_path, lines(records, "jsonl")), "jsonl", "1", studies=True), sources)
 
 
 def test_a_study_of_very_many_files_can_be_continued_from_csv(tmp_path):

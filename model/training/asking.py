@@ -1,20 +1,24 @@
 """Put slices whose truth is known to the classifier, the way the page does."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from model.classifier import Classifier
-from model.labels import LABELS
+from model.labels import LABELS, NOTUMOR
 from model.prediction import Prediction
-from model.preprocessing import to_gray
 from model.reading import ReadError, read
-from model.training.dataset import ANY_TUMOR, SUFFIXES, Item
+from model.training.dataset import ANY_TUMOR, SUFFIXES, Item, tumor_in
+from model.walking import walk
 
 BATCH = 16
+CLASS_FOLDERS = (*LABELS, ANY_TUMOR)
+BESIDE = "."  # what lies in no folder of a class, but beside them
 PLANES = {"ax": "axial", "co": "coronal", "sa": "sagittal"}  # as BRISC's file names have them
 
 
@@ -24,14 +28,34 @@ class Case:
 
     Attributes:
         label: one of LABELS, or `tumor` for a tumor of unknown type.
-        mask: the expert's mask (PNG, white is tumor), where there is one.
+        mask: the expert's mask (PNG, white is tumor), where there should be one.
         groups: what it is counted under besides the whole: its source, sequence, plane.
+        name: relative to the folder of all the slices.
     """
 
     file: Path
     label: str
     mask: Path | None = None
     groups: tuple[str, ...] = ()
+    name: str = ""
+
+
+class Survey(NamedTuple):
+    """What a folder with one folder per class holds.
+
+    Attributes:
+        cases: the slices, by class.
+        folders: which folder was taken for which class.
+        others: by folder that names no class, or BESIDE them, how many files it holds.
+        kinds: by their ending, the files in folders of classes that are no images by their names.
+        closed: the names of folders that cannot be opened.
+    """
+
+    cases: list[Case]
+    folders: dict[str, str]
+    others: Counter[str]
+    kinds: Counter[str]
+    closed: list[str]
 
 
 @dataclass
@@ -46,6 +70,9 @@ class Answers:
         outlined: bool (n,), whether anything is.
         unreadable: names of files that could not be read.
         groups: of each slice, see `Case`.
+        unreadable_masks: the paths of masks that could not be read.
+        left_out: how many `further_slices` of files were not asked about, and which masks say nothing: `tumors_without_mask`
+            (or with an empty one), `masks_of_another_size`, `unreadable_masks`.
     """
 
     truth: np.ndarray
@@ -55,6 +82,8 @@ class Answers:
     outlined: np.ndarray
     unreadable: list[str]
     groups: list[tuple[str, ...]] = field(default_factory=list)
+    unreadable_masks: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def answered(self) -> np.ndarray:
@@ -73,30 +102,59 @@ class Answers:
 
 
 def find_cases(data: Path, masks: Path | None = None) -> list[Case]:
-    """The slices below `data`.
+    """The slices below `data`, see `survey`."""
+    return survey(data, masks).cases
+
+
+def survey(data: Path, masks: Path | None = None) -> Survey:
+    """Which slices below `data` are of a class, and what else lies there.
 
     Args:
-        data: one folder per class, named as in LABELS, or `tumor` for tumors of unknown type.
+        data: one folder per class, see `class_of`.
         masks: the same tree of expert masks; slices without one are left out of Dice.
 
     Raises:
-        FileNotFoundError: when `data` holds none of these folders.
+        FileNotFoundError: when `data` holds no image in a folder of a class, or `masks` no mask of one.
     """
-    cases = [
-        Case(file, label, masks and masks / file.relative_to(data).with_suffix(".png"))
-        for label in (*LABELS, ANY_TUMOR)
-        for file in sorted((data / label).rglob("*"))
-        if file.suffix.lower() in SUFFIXES
-    ]
-    if not cases:
-        names = ", ".join((*LABELS, ANY_TUMOR))
-        raise FileNotFoundError(f"Expected images in folders named {names} in {data}. Received: none")
-    return cases
+    if masks and not masks.is_dir():
+        raise FileNotFoundError(f"Expected a folder of masks. Received: {masks}, which is none")
+    found = walk(data)
+    held = Survey([], {}, Counter(), Counter(), [folder.relative_to(data).as_posix() for folder in found.closed])
+    for file in found.files:
+        name = file.relative_to(data)
+        folder = name.parts[0] if len(name.parts) > 1 else BESIDE
+        label = class_of(folder)
+        if label is None:
+            held.others[folder] += 1
+        elif file.suffix.lower() not in SUFFIXES:
+            held.kinds[file.suffix.lower()] += 1
+        else:
+            held.folders[folder] = label
+            mask = masks and masks / name.with_suffix(".png")
+            held.cases.append(Case(file, label, mask, name=name.as_posix()))
+    held.cases.sort(key=lambda case: CLASS_FOLDERS.index(case.label))
+    if not held.cases:
+        others = ", ".join(folder for folder in held.others if folder != BESIDE)
+        received = found.closed.get(data) or (f"the folders {others}" if others else "none")
+        raise FileNotFoundError(f"Expected images in folders named {', '.join(CLASS_FOLDERS)} in {data}. Received: {received}")
+    if masks and not any(case.mask.is_file() for case in held.cases):
+        raise FileNotFoundError(f"Expected masks in {masks}, PNG named as the slices in {data}. Received: none that is")
+    return held
+
+
+def class_of(folder: str) -> str | None:
+    """The class that a folder's name means: one of LABELS, or `tumor` for tumors of unknown type; None where it means none.
+
+    It may be spelled as data sets spell it: `Glioma`, `no_tumor`, "pituitary tumor".
+    """
+    letters = re.sub("[^a-z]", "", folder.lower())
+    name = letters if letters in CLASS_FOLDERS else letters.removesuffix("tumor")
+    return name if name in CLASS_FOLDERS else None
 
 
 def cases_of(items: Iterable[Item], data: Path) -> list[Case]:
     """The slices of a manifest, grouped by source, and by sequence and plane where the file's name tells."""
-    return [Case(data / i.path, i.label, data / i.mask if i.mask else None, _groups(i)) for i in items]
+    return [Case(data / i.path, i.label, data / i.mask if i.mask else None, _groups(i), i.path) for i in items]
 
 
 def ask(classifier: Classifier, cases: list[Case], progress=lambda cases: cases, change=None) -> Answers:
@@ -105,25 +163,39 @@ def ask(classifier: Classifier, cases: list[Case], progress=lambda cases: cases,
     Args:
         progress: wraps the list of cases, to show how far it is.
         change: applied to each slice's pixels before it is asked about.
+
+    Raises:
+        FileNotFoundError: when there are slices, and none of them can be read.
     """
-    rows, unreadable, batch = [], [], []
+    rows, unreadable, unreadable_masks, batch = [], [], [], []
+    left_out = Counter(further_slices=0, tumors_without_mask=0, masks_of_another_size=0, unreadable_masks=0)
 
     def flush() -> None:
         predictions = classifier.predict([pixels for _, pixels in batch])
-        rows.extend((case, p, dice_of(p, case.mask)) for (case, _), p in zip(batch, predictions, strict=True))
+        for (case, _), prediction in zip(batch, predictions, strict=True):
+            dice, without = dice_of(prediction, case.mask)
+            if without and not (without == "tumors_without_mask" and case.label == LABELS[NOTUMOR]):
+                left_out[without] += 1
+            if without == "unreadable_masks":
+                unreadable_masks.append(str(case.mask))
+            rows.append((case, prediction, dice))
         batch.clear()
 
     for case in progress(cases):
         try:
-            pixels = read(case.file.read_bytes())[0]
-        except ReadError:
-            unreadable.append(f"{case.label}/{case.file.name}")
+            scan = read(case.file.read_bytes())
+        except (ReadError, OSError):
+            unreadable.append(case.name or str(case.file))
             continue
+        pixels = scan[0]
+        left_out["further_slices"] += len(scan) - 1
         batch.append((case, change(pixels) if change else pixels))
         if len(batch) == BATCH:
             flush()
     if batch:
         flush()
+    if unreadable and not rows:
+        raise FileNotFoundError(f"Expected images that can be read. Received: {len(unreadable)}, none of which can")
     refused = dict.fromkeys(LABELS, np.nan)
     return Answers(
         truth=np.array([-1 if case.label == ANY_TUMOR else LABELS.index(case.label) for case, _, _ in rows], int),
@@ -133,17 +205,27 @@ def ask(classifier: Classifier, cases: list[Case], progress=lambda cases: cases,
         outlined=np.array([p.mask.any() for _, p, _ in rows], bool),
         unreadable=unreadable,
         groups=[case.groups for case, _, _ in rows],
+        unreadable_masks=unreadable_masks,
+        left_out=left_out,
     )
 
 
-def dice_of(prediction: Prediction, mask: Path | None) -> float:
-    """Dice of the outline against an expert mask of the same size; NaN when there is no such mask."""
-    if mask is None or not mask.is_file():
-        return float("nan")
-    expert = to_gray(read(mask.read_bytes())[0]) > 0
-    if expert.shape != prediction.mask.shape or not expert.any():
-        return float("nan")
-    return 2.0 * float((expert & prediction.mask).sum()) / float(expert.sum() + prediction.mask.sum())
+def dice_of(prediction: Prediction, mask: Path | None) -> tuple[float, str]:
+    """Dice of the outline against an expert mask; or NaN, and where a mask should be what is to be counted in `left_out`."""
+    without = float("nan")
+    if mask is None:
+        return without, ""
+    try:
+        if not mask.is_file():
+            return without, "tumors_without_mask"
+        expert = tumor_in(mask)
+    except (ReadError, OSError):
+        return without, "unreadable_masks"
+    if expert.shape != prediction.mask.shape:
+        return without, "masks_of_another_size"
+    if not expert.any():
+        return without, "tumors_without_mask"
+    return 2.0 * float((expert & prediction.mask).sum()) / float(expert.sum() + prediction.mask.sum()), ""
 
 
 def _groups(item: Item) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from model.labels import LABELS
 from model.preprocessing import preprocess, to_gray
 from model.reading import ReadError, read
 from model.training.near_duplicates import groups, thumbnail, twins
+from model.walking import walk
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 ANY_TUMOR = "tumor"  # a tumor is there, its type is not known
@@ -57,9 +58,10 @@ def find_items(data: Path) -> list[Item]:
     """List the images below `data`: the Kaggle folder itself, or a folder that holds it and the other sources.
 
     Raises:
-        FileNotFoundError: when neither Training nor Testing is there.
+        FileNotFoundError: when neither Training nor Testing is there, or there are no images in their folders of classes.
+        OSError: a folder cannot be opened.
     """
-    kaggle = data if (data / "Training").is_dir() or (data / "Testing").is_dir() else data / "brain_tumor_mri"
+    kaggle = _kaggle(data)
     if not kaggle.is_dir():
         raise FileNotFoundError(
             f"Expected Training/ and Testing/ (one folder per class), or brain_tumor_mri/ holding them, in {data}. "
@@ -70,14 +72,30 @@ def find_items(data: Path) -> list[Item]:
         for label in LABELS:
             for file in _images(kaggle / split / label):
                 mask = data / "tumor_masks" / split / label / f"{file.stem}.png"
-                items.append(Item(_relative(file, data), "kaggle", split, label, mask=_relative(mask, data)))
+                items.append(Item(_relative(file, data), "kaggle", split, label, mask=_found(mask, data)))
+    if not items:
+        raise FileNotFoundError(
+            f"Expected images in Training/ or Testing/ of {kaggle}, in folders named {', '.join(LABELS)}. "
+            f"Received: {', '.join(unused_folders(data)) or 'none'}"
+        )
     items += [Item(_relative(f, data), "br35h_tumor", "Extra", ANY_TUMOR) for f in _images(data / "br35h_tumor")]
     items += [Item(_relative(f, data), "healthy_t1", "Extra", "notumor") for f in _images(data / "healthy_t1")]
     for file in _images(data / "tcga_lgg" / "images"):
         mask = data / "tcga_lgg" / "masks" / f"{file.stem.rsplit('_', 1)[0]}.png"
         patient = file.name[:12]
-        items.append(Item(_relative(file, data), "tcga_lgg", "Extra", "", patient=patient, mask=_relative(mask, data)))
+        items.append(Item(_relative(file, data), "tcga_lgg", "Extra", "", patient=patient, mask=_found(mask, data)))
     return items
+
+
+def unused_folders(data: Path) -> list[str]:
+    """The folders in Training and Testing, relative to `data`, that name no class exactly: their images are not listed."""
+    splits = (_kaggle(data) / split for split in ("Training", "Testing"))
+    folders = (f for split in splits if split.is_dir() for f in sorted(split.iterdir()) if f.is_dir())
+    return [_relative(f, data) for f in folders if f.name not in LABELS and not f.name.startswith(".")]
+
+
+def _kaggle(data: Path) -> Path:
+    return data if (data / "Training").is_dir() or (data / "Testing").is_dir() else data / "brain_tumor_mri"
 
 
 def build_manifest(data: Path, workers: int = 2) -> list[Item]:
@@ -174,15 +192,18 @@ def _units(items: list[Item]) -> list[str]:
 
 
 def save_manifest(items: Iterable[Item], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    """Write it whole or not at all. What is not Unicode in a name is kept as it is."""
+    part = path.with_name("part-" + path.name)
+    with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Item)])
         writer.writeheader()
         writer.writerows(asdict(i) for i in items)
+    part.replace(path)
 
 
 def load_manifest(path: Path) -> list[Item]:
     """Raises ValueError when the file is not a manifest."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.DictReader(file)
         if reader.fieldnames != [f.name for f in fields(Item)]:
             raise ValueError(f"{path} is not a manifest of scripts/prepare_data.py. Received columns: {reader.fieldnames}")
@@ -205,14 +226,24 @@ def load_arrays(data: Path, items: list[Item], size: int, workers: int = 2) -> t
     return np.stack(images), np.stack(masks), np.array(known)
 
 
+def tumor_in(mask: Path) -> np.ndarray:
+    """An expert's mask as bool (H, W): what is brighter than half its brightest pixel, for edges may be soft.
+
+    Raises:
+        ReadError, OSError: it cannot be read.
+    """
+    pixels = to_gray(read(mask.read_bytes())[0])
+    return pixels > pixels.max() / 2
+
+
 def _load(data: Path, item: Item, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     image, frame = preprocess(read((data / item.path).read_bytes())[0], size)
     mask = np.zeros((size, size), np.float32)
     known = item.label == "notumor"
     if item.mask:
-        pixels = to_gray(read((data / item.mask).read_bytes())[0])
-        if pixels.shape == (frame.height, frame.width):
-            mask, known = frame.from_input(pixels > pixels.max() / 2, size), True
+        tumor = tumor_in(data / item.mask)
+        if tumor.shape == (frame.height, frame.width):
+            mask, known = frame.from_input(tumor, size), True
     return np.round(image * 255).astype(np.uint8), np.round(mask * 255).astype(np.uint8), known
 
 
@@ -221,9 +252,14 @@ def _inspect(data: Path, item: Item) -> tuple[Item, np.ndarray | None]:
         content = (data / item.path).read_bytes()
         pixels = read(content)[0]
         if item.source == "tcga_lgg":
+            if not item.mask:
+                raise ReadError("has no mask in tcga_lgg/masks")
             item.label = _lgg_label(pixels, data / item.mask)
-    except (ReadError, OSError) as error:
+    except ReadError as error:
         item.error = str(error)
+        return item, None
+    except OSError as error:
+        item.error = f"cannot be opened ({error.strerror})"
         return item, None
     item.height, item.width = pixels.shape[:2]
     item.sha256 = hashlib.sha256(content).hexdigest()
@@ -231,15 +267,24 @@ def _inspect(data: Path, item: Item) -> tuple[Item, np.ndarray | None]:
 
 
 def _lgg_label(pixels: np.ndarray, mask: Path) -> str:
-    if to_gray(read(mask.read_bytes())[0]).any():
+    if tumor_in(mask).any():
         return "glioma"
     gray = to_gray(pixels)
     return "notumor" if (gray > 0.1 * np.percentile(gray, 99.5)).mean() >= MIN_BRAIN_FRACTION else ""
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    found = walk(folder)
+    for closed, why in found.closed.items():
+        raise OSError(f"Expected folders that can be opened. Received: {closed} ({why})")
+    return [file for file in found.files if file.suffix.lower() in SUFFIXES]
+
+
+def _found(file: Path, data: Path) -> str:
+    return _relative(file, data) if file.exists() else ""
 
 
 def _relative(file: Path, data: Path) -> str:
-    return file.relative_to(data).as_posix() if file.exists() else ""
+    return file.relative_to(data).as_posix()

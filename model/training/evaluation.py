@@ -1,6 +1,5 @@
-"""Figures from answers: accuracy with its interval, per class, confusion, ROC, calibration, Dice, refusals."""
+"""Figures from answers: accuracy with its interval, per class, confusion, ROC, calibration, Dice."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +7,8 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
 
-from model.classifier import Classifier
 from model.labels import DISPLAY, LABELS, NOTUMOR
-from model.prediction import Prediction
-from model.reading import ReadError, read
 from model.training.asking import Answers
-from model.training.dataset import SUFFIXES
 
 CONFIDENT = 0.9
 BINS = 15
@@ -31,42 +26,6 @@ GROUP_FIGURES = (
     "tumors_confidently_missed",
     "dice",
 )
-
-
-def refusals(classifier: Classifier, folder: Path, progress=lambda files: files) -> dict[str, dict]:
-    """The share of images that are refused, by subfolder of `folder` and for `all`; unreadable files do not count.
-
-    Raises:
-        FileNotFoundError: when there are no images.
-    """
-    refused = _by_kind(classifier, folder, progress, lambda prediction: prediction.status == "refused")
-    everything = np.concatenate(list(refused.values()))
-    return {name: proportion(hits) for name, hits in (*refused.items(), ("all", everything))}
-
-
-def doubts(classifier: Classifier, folder: Path, progress=lambda files: files) -> dict[str, dict]:
-    """By subfolder of `folder`: the share of images that are refused, or answered with a reason not to rely on it: CT.
-
-    Raises:
-        FileNotFoundError: when there are no images.
-    """
-    doubted = _by_kind(classifier, folder, progress, lambda prediction: prediction.reason is not None)
-    return {name: proportion(hits) for name, hits in doubted.items()}
-
-
-def _by_kind(classifier: Classifier, folder: Path, progress, hit: Callable[[Prediction], bool]) -> dict[str, np.ndarray]:
-    """By subfolder: bool (n,), whether what is said of each image that can be read is a hit."""
-    files = [f for f in sorted(folder.rglob("*")) if f.suffix.lower() in SUFFIXES]
-    if not files:
-        raise FileNotFoundError(f"Expected images below {folder}. Received: none")
-    counted: dict[str, list[bool]] = {}
-    for file in progress(files):
-        try:
-            pixels = read(file.read_bytes())[0]
-        except ReadError:
-            continue
-        counted.setdefault(file.relative_to(folder).parts[0], []).append(hit(classifier.predict([pixels])[0]))
-    return {name: np.array(hits) for name, hits in counted.items()}
 
 
 def figures(answers: Answers) -> dict:
@@ -161,11 +120,11 @@ def proportion(hits: np.ndarray) -> dict:
 def resampled(statistic, *arrays: np.ndarray) -> dict:
     """A statistic of slices with its 95 % bootstrap percentile interval (Efron 1979; 1000 resamples of slices, fixed seed)."""
     n, rng = len(arrays[0]), np.random.default_rng(0)
-    drawn = (rng.integers(0, n, n) for _ in range(RESAMPLES if n else 0))
-    spread = [statistic(*(a[rows] for a in arrays)) for rows in drawn] or [np.nan]
-    low, high = np.quantile(spread, (0.025, 0.975))
-    value = statistic(*arrays) if n else np.nan
-    return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    if n == 0:
+        return {"value": None, "low": None, "high": None}
+    drawn = (rng.integers(0, n, n) for _ in range(RESAMPLES))
+    low, high = np.quantile([statistic(*(a[rows] for a in arrays)) for rows in drawn], (0.025, 0.975))
+    return {"value": round(float(statistic(*arrays)), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
 
 def calibration_bins(truth: np.ndarray, probabilities: np.ndarray) -> list[tuple[int, float, float]]:
@@ -222,8 +181,8 @@ def table(report: dict) -> str:
         if row and row["value"] is not None:
             interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
             lines.append(f"{name:26}{100 * row['value']:>8.2f} %  95 % {interval:18} {row['hits']} of {row['of']}")
-    if "calibration_error" in report:
-        lines.append(f"{'calibration error':26}{report['calibration_error']['value']:>10.4f}  (15 bins)")
+    if (error := report.get("calibration_error", {}).get("value")) is not None:
+        lines.append(f"{'calibration error':26}{error:>10.4f}  (15 bins)")
     if "dice" in report:
         lines.append(f"{'Dice, mean per slice':26}{report['dice']['value']:>10.4f}  ({report['dice']['slices']} masks)")
     for label, row in report.get("dice_by_class", {}).items():
@@ -274,13 +233,15 @@ def plots(answers: Answers, report: dict, folder: Path) -> list[Path]:
                 false_rate, true_rate, _ = roc_curve(truth == index, probabilities[:, index])
                 axes.plot(false_rate, true_rate, label=f"{DISPLAY[label]} (AUC {report['auc'][label]:.4f})")
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="ROC, one class against the rest")
-        axes.legend(loc="lower right")
+        if axes.lines:
+            axes.legend(loc="lower right")
 
     def calibration(axes) -> None:
         bins = calibration_bins(truth, probabilities)
         axes.plot([0, 1], [0, 1], "--", color="gray")
         axes.plot([c for _, c, _ in bins], [a for _, _, a in bins], "o-")
-        axes.set(xlabel="confidence", ylabel="accuracy", title=f"Calibration, ECE {report['calibration_error']['value']:.3f}")
+        error = report["calibration_error"]["value"]
+        axes.set(xlabel="confidence", ylabel="accuracy", title="Calibration" + (f", ECE {error:.3f}" if bins else ""))
 
     paths = []
     for draw in (confusion, roc, calibration):

@@ -16,10 +16,10 @@ import numpy as np
 
 from model.labels import LABELS, NOTUMOR
 from model.prediction import Prediction
-from model.preprocessing import to_gray
 from model.reading import Series, read
 from model.study import FEWEST, Study, most_suspicious, neighbors, summarize
 from model.training.asking import PLANES
+from model.training.dataset import tumor_in
 from model.training.evaluation import proportion, resampled
 
 SEQUENCES = {"flair": "FLAIR", "t1post": "T1 post-contrast"}
@@ -75,7 +75,7 @@ def lgg_volumes(data: Path, patients: set[str]) -> Iterator[Stack]:
             files[file.name[:12], sequence].append((int(number), file, file.parents[1] / "masks" / f"{stem}_{number}.png"))
     for (patient, sequence), slices in sorted(files.items()):
         _, images, masks = zip(*sorted(slices), strict=True)
-        truth = np.stack([to_gray(read(mask.read_bytes())[0]) > 0 for mask in masks])
+        truth = np.stack([tumor_in(mask) for mask in masks])
         free = [image for image, mask in zip(images, truth, strict=True) if not mask.any()]
         if truth.any():
             yield Stack("tumor", patient, SEQUENCES[sequence], images, truth)

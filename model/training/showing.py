@@ -138,7 +138,7 @@ def roc(report: dict, picture: Path) -> Figure:
 
 def calibration(report: dict, picture: Path) -> Figure:
     """How often answers of a confidence are right; `picture` as in `roc`."""
-    if "calibration_bins" not in report:
+    if not report.get("calibration_bins"):
         return _drawn(picture)
     figure, axes = pyplot.subplots(figsize=(4.6, 3.8), layout="constrained")
     _, confidence, accuracy = zip(*report["calibration_bins"], strict=True)

@@ -1,0 +1,41 @@
+"""What the command lines share: numbers they are given, what they are to write, names they print, how they end."""
+
+import argparse
+import os
+from pathlib import Path
+
+from model.inputs import UsageError
+
+INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
+NOT_READ = 141  # of SIGPIPE: who reads the output, such as head, has seen enough
+
+
+def positive(text: str) -> int:
+    """For argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more. Received: {text!r}")
+    return int(text)
+
+
+def check_folders(*folders: Path | None) -> None:
+    """Raises UsageError for one that cannot be made or written to: before the work, not after the first slice."""
+    for folder in filter(None, folders):
+        if not _can_hold_files(folder):
+            raise UsageError(f"expected a folder for pictures that can be written to. Received: {folder}")
+
+
+def check_files(*files: Path | None) -> None:
+    """The same for files. One that is there, and is to be written anew, must be a file that may be written to."""
+    for file in filter(None, files):
+        if file.is_dir() or not (os.access(file, os.W_OK) if file.exists() else _can_hold_files(file.parent)):
+            raise UsageError(f"expected a file that can be written. Received: {file}")
+
+
+def printable(text: str) -> str:
+    r"""With a name's control characters as "\x1b": a terminal would obey them. What is no Unicode in it stays as it is."""
+    return "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _can_hold_files(folder: Path) -> bool:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK)

@@ -1,0 +1,75 @@
+"""Images that are no brain MRI slices, counted by kind."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.prediction import Prediction
+from model.training.kinds import doubts, refusals
+from test_walking import shut
+
+
+def counted(report: dict[str, dict]) -> dict[str, tuple[int, int]]:
+    return {name: (row["hits"], row["of"]) for name, row in report.items()}
+
+
+class Squeamish:
+    """Refuses what is bright."""
+
+    def predict(self, slices):
+        return [Prediction("refused" if s.mean() > 100 else "ok", 0.5, np.zeros(s.shape, bool)) for s in slices]
+
+
+def test_refusals_are_counted_by_kind(tmp_path):
+    for kind, values in {"photos": (200, 210, 50), "x_rays": (220,)}.items():
+        (tmp_path / kind).mkdir()
+        for number, value in enumerate(values):
+            Image.new("L", (64, 64), value).save(tmp_path / kind / f"{number}.png")
+    (tmp_path / "photos" / "below").mkdir()
+    (tmp_path / "photos" / "below" / "broken.png").write_bytes(b"no image")
+    (tmp_path / "photos" / "gone.png").symlink_to("nowhere")
+    report, unreadable = refusals(Squeamish(), tmp_path)
+    assert counted(report) == {"photos": (2, 3), "x_rays": (1, 1), "all": (3, 4)}
+    assert unreadable == ["photos/below/broken.png", "photos/gone.png"]
+    with pytest.raises(FileNotFoundError, match="Expected images below"):
+        refusals(Squeamish(), tmp_path / "nowhere")
+
+
+class Wary:
+    """Refuses what is bright, and says of what is dark that it looks like CT."""
+
+    def predict(self, slices):
+        reasons = ["Bright." if s.mean() > 200 else "Dark." if s.mean() < 50 else None for s in slices]
+        status = {"Bright.": "refused", "Dark.": "ok", None: "ok"}
+        return [
+            Prediction(status[why], 0.5, np.zeros(s.shape, bool), reason=why) for why, s in zip(reasons, slices, strict=True)
+        ]
+
+
+def test_what_is_refused_or_called_ct_is_counted_by_kind(tmp_path):
+    for kind, values in {"ct": (20, 30, 220, 100), "mri": (90, 100)}.items():
+        (tmp_path / kind).mkdir()
+        for number, value in enumerate(values):
+            Image.new("L", (64, 64), value).save(tmp_path / kind / f"{number}.png")
+    assert counted(doubts(Wary(), tmp_path).by_kind) == {"ct": (3, 4), "mri": (0, 2)}
+
+
+def test_images_beside_the_folders_are_of_the_folders_own_name(tmp_path, monkeypatch):
+    """Their names, which may be those of persons, do not become names of figures."""
+    folder = tmp_path / "photos"
+    (folder / "shut").mkdir(parents=True)
+    for number, value in enumerate((220, 50)):
+        Image.new("L", (64, 64), value).save(folder / f"{number}.png")
+    shut(monkeypatch, folder / "shut")
+    report, unreadable = refusals(Squeamish(), folder)
+    assert counted(report) == {"photos": (1, 2), "all": (1, 2)}
+    assert unreadable == ["shut"]
+
+
+@pytest.mark.parametrize("count", [refusals, doubts])
+def test_images_none_of_which_can_be_read(tmp_path, count):
+    (tmp_path / "kind").mkdir()
+    for name in ("a.png", "b.jpg"):
+        (tmp_path / "kind" / name).write_bytes(b"no image")
+    with pytest.raises(FileNotFoundError, match=r"^Expected images that can be read\. Received: 2, none of which can$"):
+        count(Squeamish(), tmp_path)
