@@ -125,7 +125,8 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    settings.command_line().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     serving.stop_on_signals()
     serving.keep_memory_flat()
@@ -155,4 +156,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import app as app_module
-from app import create_app
+from app import create_app, main
 from fakes import FakeClassifier, ok, picture
 from uploads import API, PNG, TEXT, URLS, send
 from web import settings
@@ -118,6 +118,17 @@ def test_a_study_of_150_slices_of_512_pixels_of_16_bits_may_be_sent_in_one_reque
 
 
 # --- settings
+
+
+def test_help_lists_the_settings_and_arguments_are_none(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0 and "  PORT (5000): Port to listen on; 0 takes any free one.\n" in said
+    assert all(f"  {setting.name} (" in said for setting in settings.SETTINGS)
+    with pytest.raises(SystemExit) as ended:
+        main(["--port", "8080"])
+    assert ended.value.code == 2 and "unrecognized arguments: --port 8080" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("setting", settings.SETTINGS, ids=lambda setting: setting.name)

@@ -1,5 +1,6 @@
 """Every setting of the server: its name, its default, what it does. `docs/settings.md` tells the same to people."""
 
+import argparse
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -40,6 +41,19 @@ SETTINGS = (
 
 class SettingError(ValueError):
     """A setting's value is not of its kind, out of its range, none of its choices or empty."""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Of `python app.py`, which takes no arguments: settings are variables of the environment. --help lists them."""
+    lines = (
+        f"  {setting.name} ({setting.default if setting.default != '' else 'empty'}): {setting.help}" for setting in SETTINGS
+    )
+    return argparse.ArgumentParser(
+        prog="app.py",
+        description="Serve EarlyMed's page and API. There are no arguments: settings are environment variables.",
+        epilog="settings, and what they are otherwise:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def defaults() -> dict[str, int | str]:
