@@ -45,9 +45,7 @@ class SettingError(ValueError):
 
 def command_line() -> argparse.ArgumentParser:
     """Of `python app.py`, which takes no arguments: settings are variables of the environment. --help lists them."""
-    lines = (
-        f"  {setting.name} ({setting.default if setting.default != '' else 'empty'}): {setting.help}" for setting in SETTINGS
-    )
+    lines = (f"  {name} ({'empty' if default == '' else default}): {about}" for name, default, about, *_ in SETTINGS)
     return argparse.ArgumentParser(
         prog="app.py",
         description="Serve EarlyMed's page and API. There are no arguments: settings are environment variables.",
