@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True, help="the run that gave the model its weights")
     parser.add_argument("--model", type=Path, default=ROOT / "model" / "model.h5", help="a model.h5 with its model.json")
     parser.add_argument("--ct", type=Path, metavar="FOLDER", help="what gather_ct.py wrote for this run")
+    parser.add_argument("--bodies", type=Path, metavar="FOLDER", help="what gather_bodies.py wrote")
     parser.add_argument(
         "--beside",
         type=Path,
@@ -34,7 +35,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=4, metavar="N", help="corrupt only each Nth Testing slice")
     args = parser.parse_args()
     try:
-        planned = commands(args.data, args.manifest, args.run, args.model, args.every, args.ct, args.beside)
+        planned = commands(args.data, args.manifest, args.run, args.model, args.every, args.ct, args.beside, args.bodies)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     for command in planned:
@@ -46,7 +47,14 @@ def main() -> int:
 
 
 def commands(
-    data: Path, manifest: Path, run: Path, model: Path, every: int, ct: Path | None = None, beside: Sequence[Path] = ()
+    data: Path,
+    manifest: Path,
+    run: Path,
+    model: Path,
+    every: int,
+    ct: Path | None = None,
+    beside: Sequence[Path] = (),
+    bodies: Path | None = None,
 ) -> list[list[str]]:
     """What is run, in order, each as arguments of python. Without DATA/not_brain_mri nothing is asked of other things.
 
@@ -69,6 +77,8 @@ def commands(
         plan.insert(2, ["--outside", data / "not_brain_mri", "--model", model, "--record", "outside"])
     if ct:
         plan.append(["--ct", ct.resolve(), "--model", model, "--record", "ct"])
+    if bodies:
+        plan.append(["--outside", bodies.resolve(), "--model", model, "--record", "bodies"])
     for other in (folder.resolve() / "model.json" for folder in beside):
         training = json.loads(other.read_text())["training"]
         weights = ["--model", other.with_name("model.h5"), "--record-in", facts]

@@ -35,6 +35,9 @@ def test_other_things_are_asked_when_they_are_there(tmp_path):
     with_ct = commands(*arguments, tmp_path / "ct")
     assert recorded(with_ct) == ["testing", "validation", "outside", "corruptions", "ct"]
     assert with_ct[4][1:3] == ["--ct", str(tmp_path / "ct")]
+    with_bodies = commands(*arguments, bodies=tmp_path / "bodies")
+    assert recorded(with_bodies) == ["testing", "validation", "outside", "corruptions", "bodies"]
+    assert with_bodies[4][1:3] == ["--outside", str(tmp_path / "bodies")]
     (tmp_path / "data" / "not_brain_mri").rmdir()
     assert recorded(commands(*arguments)) == ["testing", "validation", "corruptions"]
 
