@@ -41,8 +41,12 @@ class Gate:
         return 1 / (1 + (squared_distance(whitened) / self.threshold) ** self.sharpness)
 
     def looks_like(self, odds: np.ndarray) -> list[set[str]]:
-        """What each of n slices looks like, of its log-odds, (n, len(OTHERS))."""
-        return [{name for name, value in zip(OTHERS, row, strict=True) if value > self.others[name]} for row in odds]
+        """What each of n slices looks like, of its log-odds, (n, len(OTHERS)).
+
+        A head in CT is no body: what has bone as white as that was seldom told from one.
+        """
+        found = [{name for name, value in zip(OTHERS, row, strict=True) if value > self.others[name]} for row in odds]
+        return [looks - {"body"} if "ct" in looks else looks for looks in found]
 
 
 def squared_distance(whitened: np.ndarray) -> np.ndarray:

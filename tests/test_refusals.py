@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
 
-from model.classifier import LOOKS_LIKE_CT
+from model.classifier import LOOKS_LIKE_CT, SEVERAL_SLICES
+from scripts.gather_bodies import SAMPLES, pairs
 from scripts.gather_ct import WINDOWS, toned
 
 RNG = np.random.default_rng(0)
@@ -65,6 +66,15 @@ def test_other_things_are_refused_with_a_reason(classifier, name):
     assert answer.status == "refused", f"called {answer.label}, in_distribution {answer.in_distribution:.2f}"
     assert answer.label is None
     assert answer.reason.startswith(("This does not look like", "The image is"))
+
+
+def test_two_slices_in_one_picture_are_refused_with_the_reason(classifier):
+    """Nearly all of them: one pair is too unlike a brain for it, anyhow."""
+    pictures = [picture for _, picture in pairs(sorted(SAMPLES.glob("*.jpg")))][::5]
+    turned = [picture.rotate(90, expand=True) for picture in pictures]
+    answers = classifier.predict([np.asarray(picture) for picture in pictures + turned])
+    assert [answer.status for answer in answers] == ["refused"] * len(answers)
+    assert sum(answer.reason == SEVERAL_SLICES for answer in answers) > 0.85 * len(answers) > 20
 
 
 def head_ct() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The network: VGG16 without its top, and three heads that share it in one forward pass.
+"""The network: VGG16 without its top, and four heads that share it in one forward pass.
 
     input [0, 1] -> VGG16 -+-> block5 -> Dense 256 -> evidence per class and place -> mean -> softmax    "probabilities"
                            |                            (the class activation map itself)               "evidence"
