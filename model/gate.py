@@ -43,7 +43,7 @@ class Gate:
     def looks_like(self, odds: np.ndarray) -> list[set[str]]:
         """What each of n slices looks like, of its log-odds, (n, len(OTHERS)).
 
-        A head in CT is no body: what has bone as white as that was seldom told from one.
+        A head in CT is no body, though its white bone makes it look like one: it is answered, with a warning.
         """
         found = [{name for name, value in zip(OTHERS, row, strict=True) if value > self.others[name]} for row in odds]
         return [looks - {"body"} if "ct" in looks else looks for looks in found]
