@@ -1,7 +1,7 @@
 """Fit a trained model's calibration anew on validation slices, as train.py does at its end: model.json changes, model.h5 not.
 
-With --gate all that is fitted after training is fitted anew, the gate and what tells others from brain MRI, too: then model.h5 changes,
-but for the weights that were trained. What was measured of this model before no longer holds, so those figures leave
+With --gate all that is fitted after training is fitted anew, the gate and what tells others from brain MRI, too: then model.h5
+changes, but for the weights that were trained. What was measured of this model before no longer holds, so those figures leave
 model.json; measure.py fills them in again. --ranges measures anew only what 8 bits have to cover, which no other engine's
 answers depend on; sameness.py --record then has to tell whether they are good enough.
 """
