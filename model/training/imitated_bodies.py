@@ -7,6 +7,7 @@ arXiv:1812.04606. Lengths are halves of the picture's side.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -93,54 +94,84 @@ class Canvas:
 
 def trunk(canvas: Canvas) -> np.ndarray:
     """Across the abdomen or the chest, as seen from the feet."""
-    rng, tones, oval, fill = canvas.rng, canvas.tones, canvas.oval, canvas.fill
+    rng, tones = canvas.rng, canvas.tones
     width, height = 0.97, 0.97 / rng.uniform(1.15, 1.75)
-    body = oval(0, 0, width, height, 0.04 * rng.normal(), rng.uniform(2.0, 2.8), rng.uniform(0.0, 0.06))
+    body = canvas.oval(0, 0, width, height, 0.04 * rng.normal(), rng.uniform(2.0, 2.8), rng.uniform(0.0, 0.06))
     depth = ndimage.distance_transform_edt(body) * 2 / canvas.side / height
     skin = rng.uniform(0.03, 0.3) * (1.0 + 0.25 * canvas.waves(0.2))
-    cavity = depth > skin + rng.uniform(0.06, 0.16)
-    fill(body, tones.fat, 0.2)
-    fill(depth > skin, tones.muscle)
-    fill(cavity, tones.fat if rng.random() < 0.6 else tones.muscle, 0.6)
-
-    def organ(x, y, wide, high, tone, angle=0.0, texture=0.5, ragged=0.2):
-        """Where it is, as shares of the trunk's width and height."""
-        region = oval(x * width, y * height, wide * width, high * height, angle, rng.uniform(1.8, 2.6), rng.uniform(0, ragged))
-        fill(region & cavity, tone, texture)
-        return region & cavity
-
-    kind = rng.integers(3)
-    side = rng.choice((-1, 1))
-    if kind == 0:  # liver with its vessels, spleen, stomach
-        liver = organ(-0.38 * side, -0.15, rng.uniform(0.38, 0.56), rng.uniform(0.52, 0.75), tones.organ, 0, 0.35)
-        for _ in range(rng.integers(2, 10)):
-            x, y = -0.4 * side * width + 0.2 * rng.normal(), -0.1 * height + 0.2 * rng.normal()
-            radius = rng.uniform(0.01, 0.035)
-            vessel = oval(x, y, radius, radius * rng.uniform(0.6, 3.0), rng.uniform(0.0, 3.0))
-            canvas.picture[vessel & liver] = tones.fluid if rng.random() < 0.7 else LIGHT
-        organ(0.55 * side, 0.1, rng.uniform(0.15, 0.26), rng.uniform(0.22, 0.38), tones.organ * rng.uniform(0.6, 1.6))
-        organ(0.3 * side, -0.4, rng.uniform(0.19, 0.3), rng.uniform(0.15, 0.3), rng.choice((AIR, tones.fluid, tones.organ)))
-    elif kind == 1:  # bowels
-        for _ in range(rng.integers(8, 22)):
-            tone = rng.choice((AIR, tones.fluid, tones.organ, tones.muscle))
-            x, y, *size = *rng.uniform((-0.7, -0.75), (0.7, 0.3)), *rng.uniform((0.05, 0.08), (0.16, 0.22))
-            canvas.border(organ(x, y, *size, tone, rng.uniform(0.0, 3.0), 0.3, 0.3), tones.muscle)
-    else:  # lungs with their vessels, heart
-        for x in (-0.5, 0.5):
-            organ(x, -0.05, rng.uniform(0.29, 0.39), rng.uniform(0.56, 0.75), AIR + rng.uniform(0.0, 15.0), 0, 0.1)
-        for _ in range(rng.integers(0, 25)):
-            x, y, radius = rng.choice((-0.5, 0.5)) * width + 0.15 * rng.normal(), 0.25 * height * rng.normal(), 0.014
-            canvas.picture[oval(x, y, radius, radius) & cavity] = tones.organ
-        organ(0.12 * side, -0.2, rng.uniform(0.15, 0.3), rng.uniform(0.22, 0.38), tones.organ, rng.uniform(-0.6, 0.6))
-        organ(0.15 * side, -0.2, 0.11, 0.15, rng.uniform(0.0, 255.0))
-    if kind < 2 and rng.random() < 0.7:  # kidneys
-        for x in (-0.44, 0.44):
-            tone = tones.organ * rng.uniform(0.7, 1.7)
-            y = rng.uniform(0.25, 0.45)
-            organ(x, y, 0.13 * rng.uniform(0.8, 1.3), 0.25 * rng.uniform(0.8, 1.3), min(tone, 255.0), x)
-            organ(x, y, 0.05, 0.09, tones.fat if rng.random() < 0.6 else tones.fluid)
+    inside = Cavity(canvas, width, height, depth > skin + rng.uniform(0.06, 0.16))
+    canvas.fill(body, tones.fat, 0.2)
+    canvas.fill(depth > skin, tones.muscle)
+    canvas.fill(inside.region, tones.fat if rng.random() < 0.6 else tones.muscle, 0.6)
+    part = PARTS[rng.integers(len(PARTS))]
+    part(inside, rng.choice((-1, 1)))
+    if part is not _chest and rng.random() < 0.7:
+        _kidneys(inside)
     _vertebra(canvas, rng.uniform(0.42, 0.62) * height, rng.uniform(0.13, 0.2), depth > skin)
     return canvas.finished(body)
+
+
+@dataclass(frozen=True)
+class Cavity:
+    """Of a trunk so wide and high: bool (s, s), where its organs lie."""
+
+    canvas: Canvas
+    width: float
+    height: float
+    region: np.ndarray
+
+    def organ(self, x, y, wide, high, tone, angle=0.0, texture=0.5, ragged=0.2) -> np.ndarray:
+        """Draw one; where it is and how large, as shares of the trunk's width and height."""
+        rng, width, height = self.canvas.rng, self.width, self.height
+        power, ragged = rng.uniform(1.8, 2.6), rng.uniform(0.0, ragged)
+        shape = self.canvas.oval(x * width, y * height, wide * width, high * height, angle, power, ragged) & self.region
+        self.canvas.fill(shape, tone, texture)
+        return shape
+
+
+def _upper_abdomen(inside: Cavity, side: int) -> None:
+    """Liver with its vessels, spleen, stomach."""
+    canvas, rng, tones, organ = inside.canvas, inside.canvas.rng, inside.canvas.tones, inside.organ
+    liver = organ(-0.38 * side, -0.15, rng.uniform(0.38, 0.56), rng.uniform(0.52, 0.75), tones.organ, 0, 0.35)
+    for _ in range(rng.integers(2, 10)):
+        x, y = -0.4 * side * inside.width + 0.2 * rng.normal(), -0.1 * inside.height + 0.2 * rng.normal()
+        radius = rng.uniform(0.01, 0.035)
+        vessel = canvas.oval(x, y, radius, radius * rng.uniform(0.6, 3.0), rng.uniform(0.0, 3.0))
+        canvas.picture[vessel & liver] = tones.fluid if rng.random() < 0.7 else LIGHT
+    organ(0.55 * side, 0.1, rng.uniform(0.15, 0.26), rng.uniform(0.22, 0.38), tones.organ * rng.uniform(0.6, 1.6))
+    organ(0.3 * side, -0.4, rng.uniform(0.19, 0.3), rng.uniform(0.15, 0.3), rng.choice((AIR, tones.fluid, tones.organ)))
+
+
+def _bowels(inside: Cavity, side: int) -> None:
+    canvas, rng, tones = inside.canvas, inside.canvas.rng, inside.canvas.tones
+    for _ in range(rng.integers(8, 22)):
+        tone = rng.choice((AIR, tones.fluid, tones.organ, tones.muscle))
+        x, y, *size = *rng.uniform((-0.7, -0.75), (0.7, 0.3)), *rng.uniform((0.05, 0.08), (0.16, 0.22))
+        canvas.border(inside.organ(x, y, *size, tone, rng.uniform(0.0, 3.0), 0.3, 0.3), tones.muscle)
+
+
+def _chest(inside: Cavity, side: int) -> None:
+    """Lungs with their vessels, heart."""
+    canvas, rng, tones, organ = inside.canvas, inside.canvas.rng, inside.canvas.tones, inside.organ
+    for x in (-0.5, 0.5):
+        organ(x, -0.05, rng.uniform(0.29, 0.39), rng.uniform(0.56, 0.75), AIR + rng.uniform(0.0, 15.0), 0, 0.1)
+    for _ in range(rng.integers(0, 25)):
+        x, y = rng.choice((-0.5, 0.5)) * inside.width + 0.15 * rng.normal(), 0.25 * inside.height * rng.normal()
+        canvas.picture[canvas.oval(x, y, 0.014, 0.014) & inside.region] = tones.organ
+    organ(0.12 * side, -0.2, rng.uniform(0.15, 0.3), rng.uniform(0.22, 0.38), tones.organ, rng.uniform(-0.6, 0.6))
+    organ(0.15 * side, -0.2, 0.11, 0.15, rng.uniform(0.0, 255.0))
+
+
+def _kidneys(inside: Cavity) -> None:
+    rng, tones, organ = inside.canvas.rng, inside.canvas.tones, inside.organ
+    for x in (-0.44, 0.44):
+        tone = tones.organ * rng.uniform(0.7, 1.7)
+        y = rng.uniform(0.25, 0.45)
+        organ(x, y, 0.13 * rng.uniform(0.8, 1.3), 0.25 * rng.uniform(0.8, 1.3), min(tone, 255.0), x)
+        organ(x, y, 0.05, 0.09, tones.fat if rng.random() < 0.6 else tones.fluid)
+
+
+PARTS = (_upper_abdomen, _bowels, _chest)
 
 
 def _vertebra(canvas: Canvas, y: float, radius: float, within: np.ndarray) -> None:
