@@ -99,7 +99,7 @@ def test_foreign_network_under_a_right_hash(copy, monkeypatch, engine):
         file.attrs["earlymed_labels"] = list(LABELS)
     fix_hash(copy)
     size = json.loads(copy.with_name("model.json").read_text())["input_size"]
-    expected = f"expected a network from {(None, size, size, 3)} to ct, evidence, gate, mask, probabilities. "
+    expected = f"expected a network from {(None, size, size, 3)} to evidence, gate, mask, others, probabilities. "
     assert expected + "Received: one from (None, 8) to (None, 4)." in refusal(copy)
 
 

@@ -7,6 +7,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,14 @@ def evaluate(monkeypatch):
 
 
 @pytest.fixture
-def data(tmp_path) -> Path:
+def data(tmp_path, capsysbinary) -> Iterator[Path]:
     """Two gliomas, one of them with a name that is neither Unicode nor harmless to a terminal, and what is left out."""
     data = tmp_path / "data"
     for name in ("Glioma/1.png", "Glioma/below/\x1b[2J\udcff.png", "no_tumor/1.png", "cats/1.png", "Glioma/1.zip", "notes"):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_bytes(b"no image" if "\x1b" in name else picture())
-    return data
+    yield data
+    capsysbinary.readouterr()  # what is left of it is sent to another process, which such a name cannot be
 
 
 LEFT_OUT = """\
@@ -218,10 +220,10 @@ def test_an_engine_that_there_is_not_is_one_line(tmp_path, variable):
     assert done.stderr.startswith("evaluate.py: ") and "bogus" in done.stderr
 
 
-def test_ctrl_c_is_one_line(evaluate, data, capsys, monkeypatch):
+def test_ctrl_c_is_one_line(evaluate, data, capsysbinary, monkeypatch):
     def interrupted(*given):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Fixed, "predict", interrupted)
     assert evaluate(["--data", str(data)]) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "evaluate.py: interrupted."
+    assert capsysbinary.readouterr().err.decode().splitlines()[-1] == "evaluate.py: interrupted."
