@@ -30,9 +30,7 @@ from uploads import API, MASK, OVERLAY, TEXT, URLS, send
 ROOT = Path(__file__).parents[1]
 NAME = "Ophelia-Namesake-1931.dcm"  # a file's
 INSIDE = "Zebulonplant"  # of the patient, in files
-ENTRY = re.compile(
-    rf'"entry": "{INSIDE}\d+\.dcm"'
-)  # in a ZIP: told in the record, as the file's own name is, and nowhere else
+ENTRY = re.compile(rf'"entry": "{INSIDE}\d+\.dcm"')  # in a ZIP: told in a record, as the ZIP's name is, nowhere else
 PLANTED = re.compile("ophelia|namesake|1931|zebulon|plant", re.IGNORECASE)
 
 
