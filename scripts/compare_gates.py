@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import keras
 
+from model.commands import positive
 from model.training.arrays import Arrays
 from model.training.dataset import load_manifest
 from model.training.export import GATE_SLICES
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True, help="a run with --hold-out, and its model.h5")
     parser.add_argument("--outside", type=Path, required=True, help="images of other things, in subfolders by kind")
     parser.add_argument("--size", type=int, help="input side in pixels, where another than the run's is to be served")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take only each Nth slice of the held-out source")
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="take each Nth slice of the held-out source")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write every figure here")
     args = parser.parse_args()
     split = remembered(args.run, load_manifest(args.manifest))

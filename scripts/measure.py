@@ -13,6 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from model.commands import positive
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -32,7 +36,7 @@ def main() -> int:
         metavar="RUN",
         help="runs that held sources out, or took the official protocol",
     )
-    parser.add_argument("--every", type=int, default=4, metavar="N", help="corrupt only each Nth Testing slice")
+    parser.add_argument("--every", type=positive, default=4, metavar="N", help="corrupt only each Nth Testing slice")
     args = parser.parse_args()
     try:
         planned = commands(args.data, args.manifest, args.run, args.model, args.every, args.ct, args.beside, args.bodies)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tqdm import tqdm
 
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
+from model.commands import positive
 from model.engines import ENGINES, EngineError
 from model.training.asking import find_cases
 from model.training.sameness import REFERENCE, ask_engine, compare, measures, sample_cases, table
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--data", type=Path, help="holds glioma/, meningioma/, notumor/ and pituitary/")
     add("--masks", type=Path, help="the same tree of expert masks, for Dice")
     add("--samples", action="store_true", help="ask about the samples in tests/samples too")
-    add("--every", type=int, default=1, metavar="N", help="take only each Nth slice of --data")
+    add("--every", type=positive, default=1, metavar="N", help="take only each Nth slice of --data")
     add("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
     add("--json", type=Path, metavar="OUT.json", help="write every figure here")
     add("--record", action="store_true", help="keep the figures in the model's model.json")

@@ -78,7 +78,8 @@ def test_bfloat16_stays_near(answers):
 
 @needs_bfloat16
 @pytest.mark.skipif(
-    not VERDICTS.get("openvino-bf16"), reason="too far from Keras with these weights, as scripts/sameness.py found"
+    not VERDICTS.get("openvino-bf16"),
+    reason="too far from Keras with these weights, or not measured with them, by scripts/sameness.py",
 )
 def test_outlines_by_bfloat16_are_all_but_the_same(answers):
     """Where bfloat16 may answer unasked, that is.

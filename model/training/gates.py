@@ -17,13 +17,14 @@ from model.preprocessing import preprocess, to_gray
 from model.reading import ReadError, read
 from model.training.dataset import SUFFIXES
 from model.training.export import FALSE_REFUSALS, GATE_SLACK, MIN_DEVIATION, whitening
+from model.walking import walk
 
 LAYERS = ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
 POOLINGS = ("mean", "deviation")
 COMPONENTS = 64
 SINGLE = tuple((f"{layer} {pooling}",) for layer in LAYERS for pooling in POOLINGS)
 JOINED = (("block3_conv3 deviation", "block4_conv3 deviation"), ("block4_conv3 deviation", "block5_conv3 deviation"))
-NEIGHBOURS = 5
+NEIGHBORS = 5
 Features = dict[str, np.ndarray]  # (n, channels) each, by their name; see `pooled`
 Score = Callable[[Features], np.ndarray]
 
@@ -81,7 +82,7 @@ def leading(names: tuple[str, ...], unit: bool, train: Features, components: int
 
 def nearest(names: tuple[str, ...], train: Features) -> Score:
     """Distance to the fifth nearest training slice, features of unit length (Sun et al., arXiv:2204.06507)."""
-    index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(joined(train, names, unit=True))
+    index = NearestNeighbors(n_neighbors=NEIGHBORS).fit(joined(train, names, unit=True))
     return lambda features: index.kneighbors(joined(features, names, unit=True))[0][:, -1]
 
 
@@ -111,10 +112,10 @@ def outside_arrays(folder: Path, size: int) -> dict[str, np.ndarray]:
     Their color must not be what gives them away. Those that a cheap look refuses even without it are left out.
     """
     found: dict[str, list[np.ndarray]] = {}
-    for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES):
+    for file in (f for f in walk(folder).files if f.suffix.lower() in SUFFIXES):
         try:
             pixels = read(file.read_bytes())[0]
-        except ReadError:
+        except (ReadError, OSError):
             continue
         images = found.setdefault(file.relative_to(folder).parts[0], [])
         gray = to_gray(pixels)
