@@ -21,12 +21,16 @@ HOLD_FILES = """() => {
   const read = Blob.prototype.arrayBuffer;
   const released = new Promise((done) => { window.release = done; });
   window.asked = 0;
-  Blob.prototype.arrayBuffer = async function () {
-    window.asked++;
-    await released;
-    return read.call(this);
-  };
+  window.reading = new Promise((begun) => {
+    Blob.prototype.arrayBuffer = async function () {
+      window.asked++;
+      begun();
+      await released;
+      return read.call(this);
+    };
+  });
 }"""
+READING_BEGAN = "() => reading.then(() => asked)"  # wait_for_function would use eval, which the page forbids
 
 
 def dicom_files(tmp_path, count: int = 4) -> list[Path]:
@@ -136,7 +140,7 @@ def test_packing_is_shown_and_can_be_canceled(open_page, tmp_path):
     choose_folder(page, dicom_files(tmp_path)[0].parent)
     page.evaluate(HOLD_FILES)
     page.get_by_role("button", name="Analyze", exact=True).click()
-    page.wait_for_function("asked === 1")
+    assert page.evaluate(READING_BEGAN) == 1
     assert page.locator("[data-status-line]").inner_text() == "Reading the files"
     assert not page.locator(".upload [type=submit]").is_visible()
     page.get_by_role("button", name="Meningioma").click()  # one thing at a time
@@ -156,7 +160,7 @@ def test_all_that_was_chosen_when_it_was_sent_is_packed(open_page, tmp_path):
     choose_folder(page, dicom_files(tmp_path)[0].parent)
     page.evaluate(HOLD_FILES)
     page.get_by_role("button", name="Analyze", exact=True).click()
-    page.wait_for_function("asked === 1")
+    assert page.evaluate(READING_BEGAN) == 1
     page.locator(".chosen button").first.click()
     with page.expect_request(lambda request: request.method == "POST") as sent:
         page.evaluate("release()")
