@@ -4,13 +4,14 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from model import engines
+from model import closeup, engines
 from model.delivery import sha256_of
-from model.engines.network_file import ModelFileError
+from model.engines.network_file import CLOSEUP, ModelFileError
 from model.explanation import region, tumor_mask
 from model.gate import Gate, look
 from model.labels import LABELS, NOTUMOR
@@ -37,19 +38,21 @@ class Classifier:
         version: the model's version.
     """
 
-    def __init__(self, infer, info: dict):
+    def __init__(self, infer, info: dict, look_closely=None):
         """
         Args:
             infer: what runs the network, see `model.engines`.
             info: the content of model.json.
+            look_closely: what runs the network of the close-up, see `model.closeup`; None: outlines stay as first drawn.
         """
-        self._infer = infer
+        self._infer, self._look_closely = infer, look_closely
         self.info = info
         self.version = info["version"]
         self._size = info["input_size"]
         self._temperature = info["temperature"]
         self._uncertain_below = info["uncertain_below"]
         self._mask_temperature = info.get("mask_temperature", 1.0)
+        self._closeup = info.get("closeup")
         self._gate = Gate(**info["gate"])
         self._odds = info.get("outline_weight", 0.0), info.get("tumor_offset", 0.0)
 
@@ -67,14 +70,19 @@ class Classifier:
         """
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
+        size, side, look_closely = info["input_size"], info.get("closeup", {}).get("side"), None
         with ThreadPoolExecutor(1) as beside:  # the start is shorter so, and nobody is answered before
             checked = beside.submit(_check_weights, path, info)
             try:
-                infer = engines.load(path, info["input_size"], engine, threads, info)
+                infer = engines.load(path, size, engine, threads, info)
+                if side:
+                    look_closely = engines.load(path, side, engine, threads, info, CLOSEUP)
             finally:
                 checked.result()  # what is wrong with the file itself is told first
-        classifier = cls(infer, info)
-        classifier._infer(np.zeros((1, classifier._size, classifier._size, 3), np.float32))
+        classifier = cls(infer, info, look_closely)
+        infer(np.zeros((1, size, size, 3), np.float32))
+        if look_closely:
+            look_closely(np.zeros((1, side, side, 2), np.float32))
         return classifier
 
     def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
@@ -114,11 +122,14 @@ class Classifier:
                 refusals, prepared, scores, looks, probabilities, masks, outputs["evidence"], strict=True
             )
         ]
+        decided = time.perf_counter()
+        if self._look_closely:
+            answers = [self._outlined_anew(*row) for row in zip(answers, slices, masks, strict=True)]
         share = 1000.0 / len(slices)
         timings = {
             "preprocess": (preprocessed - started) * share,
-            "infer": (inferred - preprocessed) * share,
-            "decide": (time.perf_counter() - inferred) * share,
+            "infer": (inferred - preprocessed + time.perf_counter() - decided) * share,
+            "decide": (decided - inferred) * share,
         }
         for answer in answers:
             answer.timings_ms.update(timings)
@@ -149,6 +160,20 @@ class Classifier:
             evidence=np.asarray(evidence, np.float32),
             frame=frame,
         )
+
+    def _outlined_anew(self, answer: Prediction, pixels: np.ndarray, mask: np.ndarray) -> Prediction:
+        """The answer with what was outlined, if anything was, drawn by the close-up's network; see `model.closeup`.
+
+        Where the close-up would show it in no more pixels than the first look, the answer stays as it is.
+        """
+        if answer.tumor is None:
+            return answer
+        where, side = closeup.around(answer.mask, answer.frame), self._closeup["side"]
+        if side / where.side <= self._size / answer.frame.side:
+            return answer
+        view = closeup.view(pixels, mask, answer.frame, where, side)
+        outline = tumor_mask(self._look_closely(view[None])["mask"][0, ..., 0], where, self._closeup["temperature"])
+        return replace(answer, mask=outline, tumor=region(outline)) if outline.any() else answer
 
 
 def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:

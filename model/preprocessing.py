@@ -43,18 +43,25 @@ class Frame:
 
     def to_input(self, values: np.ndarray) -> np.ndarray:
         """Lay a square map (n, n) over the input; returns float32 (height, width), 0 outside the cropped box."""
-        x0, y0, x1, y1 = self.box
-        width, height, scale = x1 - x0, y1 - y0, len(values) / self.side
-        left, top = (self.side - width) / 2 * scale, (self.side - height * self.aspect) / 2 * scale
-        part = (left, top, left + width * scale, top + height * self.aspect * scale)
-        resized = Image.fromarray(np.asarray(values, np.float32)).resize((width, height), Image.BILINEAR, box=part)
         out = np.zeros((self.height, self.width), np.float32)
-        out[y0:y1, x0:x1] = np.asarray(resized)
+        self.crop(out)[:] = self.to_part(values, self)
         return out
+
+    def to_part(self, values: np.ndarray, part: "Frame") -> np.ndarray:
+        """The same for a part of the input, whose box lies in this one: float32, of the part's box alone."""
+        x0, y0, x1, y1 = self.box
+        left, top, right, bottom = part.box
+        scale = len(values) / self.side
+        x = (self.side - (x1 - x0)) / 2 - x0
+        y = (self.side - (y1 - y0) * self.aspect) / 2 - y0 * self.aspect
+        box = (x + left, y + top * self.aspect, x + right, y + bottom * self.aspect)
+        box = np.clip(np.multiply(box, scale), 0, len(values)).tolist()  # rounding must not lead beyond the map
+        size = right - left, bottom - top
+        return np.asarray(Image.fromarray(np.asarray(values, np.float32)).resize(size, Image.BILINEAR, box=box))
 
     def from_input(self, values: np.ndarray, size: int) -> np.ndarray:
         """The inverse of `to_input`: crop, pad and resize a map of the input's size (a mask, say) to (size, size)."""
-        return _square_resize(self.crop(np.asarray(values, np.float32)), size, self.aspect)
+        return square_resize(self.crop(np.asarray(values, np.float32)), size, self.aspect)
 
     def crop(self, values: np.ndarray) -> np.ndarray:
         x0, y0, x1, y1 = self.box
@@ -77,7 +84,18 @@ def preprocess(pixels: np.ndarray, size: int, aspect: float = 1) -> tuple[np.nda
     """
     gray = to_gray(pixels)
     frame = Frame(*gray.shape, find_box(gray), aspect)
-    return np.clip(_square_resize(window(frame.crop(_plain(pixels, gray))), size, aspect), 0.0, 1.0), frame
+    return np.clip(square_resize(window(frame.crop(_plain(pixels, gray))), size, aspect), 0.0, 1.0), frame
+
+
+def preprocess_part(pixels: np.ndarray, frame: Frame, part: Frame, size: int) -> np.ndarray:
+    """A part of a slice, windowed as the whole is: float32 (size, size) in [0, 1].
+
+    Args:
+        pixels, frame: what `preprocess` was given, and what it returned.
+        part: whose box lies in the frame's.
+    """
+    plain = _plain(pixels, to_gray(pixels))
+    return np.clip(square_resize(window(frame.crop(plain), part.crop(plain)), size, part.aspect), 0.0, 1.0)
 
 
 def windowed(pixels: np.ndarray) -> np.ndarray:
@@ -140,18 +158,23 @@ def find_box(gray: np.ndarray) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def window(gray: np.ndarray) -> np.ndarray:
-    """Percentile window to [0, 1]; a constant image becomes 0. uint8 is looked up in a table, to the same values."""
+def window(gray: np.ndarray, part: np.ndarray | None = None) -> np.ndarray:
+    """Percentile window to [0, 1]; a constant image becomes 0. uint8 is looked up in a table, to the same values.
+
+    Args:
+        part: what is returned, in the window of `gray`; None: all of `gray`.
+    """
+    part = gray if part is None else part
     low, high = percentiles(gray, WINDOW_PERCENTILES)
     if high <= low:
         low, high = float(gray.min()), float(gray.max())
     if high <= low:
-        return np.zeros_like(gray, np.float32)
-    levels = np.arange(256, dtype=np.float32) if gray.dtype == np.uint8 else gray
+        return np.zeros_like(part, np.float32)
+    levels = np.arange(256, dtype=np.float32) if gray.dtype == np.uint8 else part
     scaled = levels - low
     scaled /= high - low
     scaled = np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32)
-    return np.take(scaled, gray) if gray.dtype == np.uint8 else scaled
+    return np.take(scaled, part) if gray.dtype == np.uint8 else scaled
 
 
 def percentiles(values: np.ndarray, percents: tuple[float, float]) -> np.ndarray:
@@ -167,7 +190,7 @@ def percentiles(values: np.ndarray, percents: tuple[float, float]) -> np.ndarray
     return np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
 
 
-def _square_resize(values: np.ndarray, size: int, aspect: float) -> np.ndarray:
+def square_resize(values: np.ndarray, size: int, aspect: float) -> np.ndarray:
     """Resize so that the longer side is `size`, with Pillow's area-aware (antialiased) bilinear filter; pad with 0."""
     sides = values.shape[0] * aspect, values.shape[1]
     height, width = (max(1, round(n * size / max(sides))) for n in sides)

@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import keras
 
 from model.classifier import DEFAULT_MODEL
+from model.engines import keras_engine
+from model.engines.network_file import CLOSEUP
 from model.training.arrays import Arrays
 from model.training.averaging import average
 from model.training.calibration import calibration
@@ -49,7 +51,8 @@ def main() -> int:
         network = build(info["input_size"], None)
         average(network, [args.model])
         beside = args.manifest.parent / args.model.parent.name  # where prepared slices are kept, see Arrays
-        export(network, args.data, split, beside, args.model, info["training"])
+        closeup = (keras_engine.read(args.model, CLOSEUP), info["closeup"]) if "closeup" in info else None
+        export(network, args.data, split, beside, args.model, info["training"], closeup=closeup)
         return 0
     if args.ranges:
         network = keras.saving.load_model(args.model, compile=False)

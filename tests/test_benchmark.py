@@ -228,9 +228,9 @@ def test_stages_are_all_there_and_everything_is_as_before():
 
     classifier = Classifier.load(engine="openvino")
 
-    before = (gate.look, preprocessing.window, classifier._infer)
+    before = (gate.look, preprocessing.window, classifier._infer, classifier._look_closely)
     times = stages.measure(classifier, benchmark.picture(), runs=3)
-    assert (gate.look, preprocessing.window, classifier._infer) == before
+    assert (gate.look, preprocessing.window, classifier._infer, classifier._look_closely) == before
     expected = {
         stages.INFERENCE,
         "decode",
@@ -239,6 +239,7 @@ def test_stages_are_all_there_and_everything_is_as_before():
         "resize",
         "gate",
         "mask",
+        "close-up",
         "map",
         "PNG",
         stages.TEMPLATE,

@@ -11,6 +11,7 @@ import pytest
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import keras_engine, ncnn_engine, openvino_engine, processor
+from model.engines.network_file import CLASSIFIER
 from model.engines.processor import computes_avx512, computes_int8
 
 ROOT = Path(__file__).parents[1]
@@ -82,13 +83,13 @@ def test_engine_is_the_fastest_that_passed_for_the_processor(monkeypatch, caplog
     monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: instructions[1])
     monkeypatch.setattr(engines, "computes_int8", lambda: instructions[2])
 
-    def by_openvino(path, size, threads, bfloat16, ranges):
-        assert ranges in (None, RANGES) and not (bfloat16 and ranges)
+    def by_openvino(path, size, threads, bfloat16, ranges, part):
+        assert ranges in (None, RANGES) and not (bfloat16 and ranges) and part == CLASSIFIER
         made.append(("openvino-bf16" if bfloat16 else "openvino-int8" if ranges else "openvino", path, size, threads))
 
     monkeypatch.setattr(openvino_engine, "load", by_openvino)
-    monkeypatch.setattr(ncnn_engine, "load", lambda *args: made.append(("ncnn", *args)))
-    monkeypatch.setattr(keras_engine, "load", lambda *args: made.append(("tensorflow", *args)))
+    monkeypatch.setattr(ncnn_engine, "load", lambda *args: made.append(("ncnn", *args[:3])))
+    monkeypatch.setattr(keras_engine, "load", lambda *args: made.append(("tensorflow", *args[:3])))
     with caplog.at_level("INFO", "earlymed"):
         engines.load(DEFAULT_MODEL, SIZE, engine, 3, None if passed is None else facts(passed))
     assert made == [(taken, DEFAULT_MODEL, SIZE, 3)]
@@ -123,13 +124,13 @@ def test_verdicts_are_those_on_these_weights():
 
 def test_classifier_goes_by_the_verdicts_in_its_model_json(monkeypatch, tmp_path):
     taken = []
-    monkeypatch.setattr(engines, "load", lambda *args: taken.append(args[-1]) or (lambda batch: None))
+    monkeypatch.setattr(engines, "load", lambda *args: taken.append(args[4]) or (lambda batch: None))
     info = json.loads(DEFAULT_MODEL.with_name("model.json").read_text())
     info["engines"] = {"model": info["version"], "engines": {"openvino-bf16": {"passed": True}}}
     (tmp_path / "model.json").write_text(json.dumps(info))
     (tmp_path / "model.h5").write_bytes(DEFAULT_MODEL.read_bytes())
     Classifier.load(tmp_path / "model.h5")
-    assert [engines.verdicts(given) for given in taken] == [{"openvino-bf16": True}]
+    assert [engines.verdicts(given) for given in taken] == [{"openvino-bf16": True}] * 2  # of the close-up's network, too
     assert taken[0]["int8_ranges"] == info["int8_ranges"]
 
 
@@ -139,7 +140,7 @@ def test_engine_and_threads_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("EARLYMED_ENGINE", "tensorflow")
     monkeypatch.setenv("EARLYMED_THREADS", "2")
     engines.load(DEFAULT_MODEL, SIZE)
-    assert made == [(DEFAULT_MODEL, SIZE, 2)]
+    assert made == [(DEFAULT_MODEL, SIZE, 2, CLASSIFIER)]
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from model.classifier import Classifier
+from model.engines import keras_engine
+from model.engines.network_file import CLOSEUP
 from model.gate import OTHERS, squared_distance
 from model.labels import LABELS
 from model.preprocessing import preprocess
-from model.training import imitated_bodies, imitated_ct, imitated_several
+from model.training import closeups, imitated_bodies, imitated_ct, imitated_several
 from model.training.calibration import OUTLINE_WEIGHT
 from model.training.dataset import assign, build_manifest, load_manifest
 from model.training.export import (
@@ -123,6 +125,31 @@ def test_the_file_tells_imitations_from_slices(exported):
     }
     for column, name in enumerate(OTHERS):
         assert known[:, column].max() < outputs(loaded, made[name], ["others"])["others"][:, column].min(), name
+
+
+def test_the_network_of_the_close_up_goes_into_the_same_file(exported, tmp_path):
+    """Keras goes on reading the classifier from it, as if it were not there."""
+    folder, info, full, split = exported
+    keras.utils.set_random_seed(5)
+    network, facts = closeups.build(32, 1.5, normalized=False), {"side": 32, "temperature": 1.2}
+    trained = keras.Model(full.input, {k: full.output[k] for k in ("probabilities", "mask")})
+    out = tmp_path / "model.h5"
+    told = export(trained, folder.parent / "data", split, folder.parent, out, {}, closeup=(network, facts))
+    assert told["closeup"] == facts
+    assert "closeup" not in info
+    with h5py.File(out) as file:
+        assert sorted(file) == ["closeup", "model_weights"]
+        kinds = set()
+        file["closeup"].visititems(lambda _, n: kinds.add(n.dtype.name) if isinstance(n, h5py.Dataset) else None)
+        assert kinds == {"float16"}
+        assert "initializer" not in file["closeup"].attrs["model_config"]
+    loaded = keras.saving.load_model(out, compile=False)
+    assert loaded.output.keys() == {"probabilities", "mask", "evidence", "gate", "others"}
+    kept = keras_engine.read(out, CLOSEUP)
+    for layer in network.layers:
+        for ours, theirs in zip(layer.get_weights(), kept.get_layer(layer.name).get_weights(), strict=True):
+            assert np.array_equal(theirs, ours.astype(np.float16).astype(np.float32))
+    assert Classifier.load(out).predict([head(3)[0]])[0].status in ("ok", "refused")
 
 
 def test_whitened_features_are_uncorrelated_with_unit_variance():
@@ -283,9 +310,26 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
         k: v for k, v in anew.items() if k != "int8_ranges"
     }
 
+    # What it outlines can be drawn anew by the close-up's network, which learns from it and goes into the same file.
+    closeup = ["train_closeup.py", "--manifest", manifest, "--model", out, "--run", tmp_path / "closeup"]
+    closeup += ["--limit", 4, "--epochs", 1, "--side", 16]
+    before, facts = keras.saving.load_model(out, compile=False), json.loads((tmp_path / "model.json").read_text())
+    facts["figures"] = {"testing": {"model": facts["version"]}, "held_out": {"model": "of another network"}}
+    (tmp_path / "model.json").write_text(json.dumps(facts | {"mask_temperature": 2.5}))
+    here(*closeup)
+    drawn = json.loads((tmp_path / "model.json").read_text())
+    assert drawn["version"] != facts["version"] and drawn["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert drawn["figures"] == {"held_out": {"model": "of another network"}}
+    assert 1.0 <= drawn["closeup"].pop("temperature") <= 2.5
+    assert drawn["closeup"] == {"side": 16, "epochs": 1, "seed": 1, "slices": {"train": 4, "validation": 4}}
+    drawing = keras_engine.read(out, CLOSEUP).get_weights()
+    unchanged = ("training", "gate", "temperature", "int8_ranges")
+    assert all(drawn[name] == facts[name] for name in unchanged)
+
     # So can its gate, and then the file is written anew, with the weights that were trained.
-    before = keras.saving.load_model(out, compile=False)
     here(*calibrate, "--gate")
+    assert json.loads((tmp_path / "model.json").read_text())["closeup"]["side"] == 16
+    assert all(map(np.array_equal, keras_engine.read(out, CLOSEUP).get_weights(), drawing))
     after = keras.saving.load_model(out, compile=False)
     for layer in before.layers:
         same = [

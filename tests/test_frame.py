@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.preprocessing import Frame, preprocess
+from model.preprocessing import Frame, preprocess, preprocess_part
 from test_preprocessing import BOX, disc, head
 
 
@@ -80,3 +80,28 @@ def test_maps_are_not_changed():
     frame.to_input(values)
     frame.from_input(np.zeros((30, 40), bool), 8)
     np.testing.assert_array_equal(values, before)
+
+
+@pytest.mark.parametrize("aspect", [1.0, 1.5])
+@pytest.mark.parametrize("part", [(40, 30, 90, 70), (10, 5, 110, 95), (10, 5, 12, 95), (60, 94, 110, 95)])
+def test_a_part_of_a_map_is_what_lies_there_in_the_whole(part, aspect):
+    frame = Frame(100, 120, (10, 5, 110, 95), aspect)
+    values = np.random.default_rng(3).random((16, 16), np.float32)
+    within = Frame(100, 120, part, aspect)
+    received = frame.to_part(values, within)
+    assert received.dtype == np.float32
+    np.testing.assert_allclose(received, within.crop(frame.to_input(values)), atol=1e-5)
+
+
+def test_a_part_of_a_slice_has_the_window_of_the_whole():
+    """What is brightest in the part is so only there."""
+    pixels = np.zeros((80, 80), np.uint8)
+    pixels[8:72, 8:72] = np.linspace(40, 240, 64, dtype=np.uint8)
+    image, frame = preprocess(pixels, 64)
+    assert frame.box == (8, 8, 72, 72)
+    part = Frame(80, 80, (16, 24, 32, 40))
+    received = preprocess_part(pixels, frame, part, 16)
+    assert (received.shape, received.dtype) == ((16, 16), np.float32)
+    np.testing.assert_allclose(received, image[16:32, 8:24], atol=1e-6)
+    assert received.max() < 0.5 and image.max() == 1.0
+    np.testing.assert_allclose(preprocess_part(pixels.astype(np.float32), frame, part, 16), received, atol=1e-6)

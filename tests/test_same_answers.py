@@ -18,7 +18,7 @@ from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import keras_engine, ncnn_engine, openvino_engine, openvino_graph, processor
 from model.engines.eight_bits import ranges_of, read_ranges, told, whole_steps
-from model.engines.network_file import OUTPUTS, Layer, ModelFileError, read_network
+from model.engines.network_file import CLASSIFIER, Layer, ModelFileError, read_network
 from model.engines.quiet_openvino import openvino
 from model.engines.quiet_openvino import opset13 as ops
 from model.reading import read
@@ -208,8 +208,8 @@ def test_every_output_of_a_trained_networks_layers_is_that_of_keras(network_file
     """Also with channels that differ, and places of which none is like another."""
     expected = keras_engine.load(network_file, 64)(images)
     received = ENGINES[engine].load(network_file, 64)(images)
-    assert set(received) == OUTPUTS
-    for name in OUTPUTS:
+    assert set(received) == CLASSIFIER.outputs
+    for name in CLASSIFIER.outputs:
         assert received[name].dtype == np.float32
         assert received[name].shape == expected[name].shape
         assert np.ptp(expected[name]) > 1e-3, name
@@ -222,7 +222,7 @@ def test_one_slice_gets_the_same_answer_alone(network_file, images, engine):
     together = infer(images)
     for i in range(len(images)):
         alone = infer(images[i : i + 1])
-        assert all(np.array_equal(alone[name][0], together[name][i]) for name in OUTPUTS)
+        assert all(np.array_equal(alone[name][0], together[name][i]) for name in CLASSIFIER.outputs)
 
 
 @of_each
@@ -254,7 +254,7 @@ def test_slices_asked_for_at_one_time_get_the_same_answers_in_bfloat16(network_f
         rounds = [pool.map(infer, np.split(images, len(images))) for _ in range(20)]
         for answers in rounds:
             for ours, theirs in zip(answers, expected, strict=True):
-                for name in OUTPUTS:
+                for name in CLASSIFIER.outputs:
                     assert ours[name] == pytest.approx(theirs[name], abs=1e-5), name
     assert not np.array_equal(expected[0]["gate"], expected[1]["gate"])
 
@@ -270,7 +270,7 @@ def test_slices_asked_for_at_one_time_get_the_same_answers_in_bfloat16(network_f
 )
 def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images, monkeypatch, precision, threads, taken):
     """On 8 cores. No inference ends here until all that can begin have begun. Nothing is compiled before it is needed."""
-    begun, go_on, outputs = Queue(), threading.Event(), [np.zeros(1)] * len(OUTPUTS)
+    begun, go_on, outputs = Queue(), threading.Event(), [np.zeros(1)] * len(CLASSIFIER.outputs)
     compiled = []
 
     def requests(graph, precision: str, threads: int, streams: int) -> SimpleQueue:

@@ -1,7 +1,8 @@
 """What runs the network: ncnn, OpenVINO in float32, bfloat16 or 8 bits, or Keras. scripts/sameness.py compares their answers.
 
 An engine is a function `infer` from float32 (n, size, size, 3) in [0, 1] to a dict of float32 arrays: `probabilities` (n, 4),
-`mask` (n, m, m, 1), `evidence` (n, k, k, 4), `gate` (n, d) and `ct` (n, 1). It may be called from several threads.
+`mask` (n, m, m, 1), `evidence` (n, k, k, 4), `gate` (n, d) and `others` (n, 3); or, of a close-up, from (n, side, side, 2) to
+`mask` (n, side, side, 1). It may be called from several threads.
 """
 
 import logging
@@ -9,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from model.engines.network_file import check_labels
+from model.engines.network_file import CLASSIFIER, Part, check_labels
 from model.engines.processor import computes_avx512, computes_int8
 
 TRUSTED = {"openvino"}  # unmeasured: the same arithmetic as Keras', in another order
@@ -49,7 +50,12 @@ def ranking(passed: Mapping[str, bool], avx512: bool) -> list[str]:
 
 
 def load(
-    path: Path, size: int, engine: str | None = None, threads: int | None = None, info: Mapping | None = None
+    path: Path,
+    size: int,
+    engine: str | None = None,
+    threads: int | None = None,
+    info: Mapping | None = None,
+    part: Part = CLASSIFIER,
 ) -> Callable:
     """Make a function of the network in a model.h5.
 
@@ -60,6 +66,7 @@ def load(
             EARLYMED_ENGINE says, else `auto`.
         threads: of one inference; 0 takes one per core. None: what EARLYMED_THREADS says, else 0.
         info: the content of model.json: the `verdicts` on the engines, and the ranges to compute in 8 bits within.
+        part: which of the networks in the file. The close-up computes in float32, whatever the classifier does: it is small.
 
     Raises:
         EngineError: there is no such engine, or its package or instruction set is missing.
@@ -76,29 +83,29 @@ def load(
     check_labels(path)
     ranges = (info or {}).get("int8_ranges", {})
     if engine != "auto":
-        return _made(engine, path, size, threads, ranges)
+        return _made(engine, path, size, threads, ranges, part)
     missing = []
     for engine in ranking(verdicts(info) if info else {}, computes_avx512()):
-        if engine == "tensorflow" and missing:
+        if engine == "tensorflow" and missing and part == CLASSIFIER:
             log.warning("%s TensorFlow answers, with a slower start and more memory.", " ".join(missing))
         try:
-            return _made(engine, path, size, threads, ranges)
+            return _made(engine, path, size, threads, ranges, part)
         except EngineError as error:
             missing.append(str(error))
     raise EngineError(" ".join(missing))
 
 
-def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str, Mapping]) -> Callable:
+def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str, Mapping], part: Part) -> Callable:
     """See `load`. What an engine needs is imported here, so that nobody waits for another's."""
     try:
         if engine == "tensorflow":
             from model.engines import keras_engine
 
-            infer = keras_engine.load(path, size, threads)
+            infer = keras_engine.load(path, size, threads, part)
         elif engine == "ncnn":
             from model.engines import ncnn_engine
 
-            infer = ncnn_engine.load(path, size, threads)
+            infer = ncnn_engine.load(path, size, threads, part)
         else:
             from model.engines import openvino_engine
 
@@ -109,8 +116,11 @@ def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str,
                 raise EngineError(f"The engine {engine}: expected a processor with VNNI, for 8 bits. Received: another.")
             if int8 and not ranges:
                 raise EngineError(f"The engine {engine}: expected int8_ranges in model.json. Received: none.")
-            infer = openvino_engine.load(path, size, threads, bfloat16, ranges if int8 else None)
+            if part != CLASSIFIER:
+                bfloat16 = int8 = False
+            infer = openvino_engine.load(path, size, threads, bfloat16, ranges if int8 else None, part)
     except ImportError as error:
         raise EngineError(f"The engine {engine}: expected {PACKAGES[engine]}. Received: {error}.") from None
-    log.info("The network is run by %s.", engine)
+    if part == CLASSIFIER:
+        log.info("The network is run by %s.", engine)
     return infer

@@ -13,7 +13,7 @@ import ncnn
 import numpy as np
 
 from model.engines.ncnn_graph import build
-from model.engines.network_file import check_shapes, only_input, read_network, reading
+from model.engines.network_file import CLASSIFIER, Part, check_shapes, only_input, read_network, reading
 from model.engines.processor import at_once, cores
 
 address_in = ctypes.pythonapi.PyCapsule_GetPointer
@@ -44,7 +44,7 @@ class Weights(ncnn.DataReader):
         return len(taken)
 
 
-def load(path: Path, size: int, threads: int = 0) -> Callable:
+def load(path: Path, size: int, threads: int = 0, part: Part = CLASSIFIER) -> Callable:
     """See `engines.load`. As many inferences run at the same time as there are cores for. They share the weights."""
     net, pools = ncnn.Net(), [ncnn.PoolAllocator(), ncnn.PoolAllocator()]
     options = net.opt
@@ -53,11 +53,11 @@ def load(path: Path, size: int, threads: int = 0) -> Callable:
     options.use_bf16_storage = options.use_bf16_packed = False
     options.blob_allocator, options.workspace_allocator = pools
     with reading(path), h5py.File(path, "r") as file:
-        network = read_network(file)
+        network = read_network(file[part.group])
         graph, results = build(network)
         outputs = {name: (None, *graph.shapes[source]) for name, source in network.outputs.items()}
         source = only_input(network).name
-        check_shapes(path, size, (None, *graph.shapes[source]), outputs.get("", outputs))
+        check_shapes(path, size, (None, *graph.shapes[source]), outputs.get("", outputs), part)
         weights = Weights(values() for values in graph.weights)
         if net.load_param_mem(graph.text()) or net.load_model(weights):
             raise weights.error or ValueError("ncnn cannot read the graph or its weights")

@@ -13,7 +13,25 @@ from model.labels import LABELS
 
 OWN = [Path(__file__).resolve().parents[1] / name for name in ("model.h5", "model.json")]  # the project's
 REPAIR = "git checkout -- model/model.h5 model/model.json"
-OUTPUTS = {"probabilities", "mask", "evidence", "gate", "others"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the networks in a model.h5.
+
+    Attributes:
+        group: of the file; where it lies, as in a file of its own.
+        channels: of its input.
+        outputs: their names.
+    """
+
+    group: str
+    channels: int
+    outputs: frozenset[str]
+
+
+CLASSIFIER = Part("/", 3, frozenset({"probabilities", "mask", "evidence", "gate", "others"}))
+CLOSEUP = Part("closeup", 2, frozenset({"mask"}))  # see model.closeup; not every model.h5 has it
 
 
 class ModelFileError(Exception):
@@ -85,15 +103,16 @@ def check_labels(path: Path) -> None:
         raise ModelFileError(path, f"weights for the labels {', '.join(LABELS)}", ", ".join(labels) or "no labels")
 
 
-def check_shapes(path: Path, size: int, inputs: tuple, outputs: tuple | dict[str, tuple]) -> None:
-    """Raises ModelFileError for a network from or to something else than the classifier's; shapes are as Keras gives them."""
-    if inputs != (None, size, size, 3) or not isinstance(outputs, dict) or set(outputs) != OUTPUTS:
-        expected = f"a network from {(None, size, size, 3)} to {', '.join(sorted(OUTPUTS))}"
+def check_shapes(path: Path, size: int, inputs: tuple, outputs: tuple | dict[str, tuple], part: Part = CLASSIFIER) -> None:
+    """Raises ModelFileError for a network from or to something else than the part's; shapes are as Keras gives them."""
+    shape = (None, size, size, part.channels)
+    if inputs != shape or not isinstance(outputs, dict) or set(outputs) != part.outputs:
+        expected = f"a network from {shape} to {', '.join(sorted(part.outputs))}"
         raise ModelFileError(path, expected, f"one from {inputs} to {outputs}")
 
 
-def read_network(file: h5py.File) -> Network:
-    """The network in an open model.h5.
+def read_network(file: h5py.Group) -> Network:
+    """The network in an open model.h5, or in a group of it.
 
     Raises:
         KeyError, ValueError: it holds no functional model, or one that applies a layer twice.

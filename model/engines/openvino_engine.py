@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from model.engines.eight_bits import read_ranges
-from model.engines.network_file import check_shapes, read_network, reading
+from model.engines.network_file import CLASSIFIER, Part, check_shapes, read_network, reading
 from model.engines.openvino_graph import build
 from model.engines.processor import at_once, cores
 from model.engines.quiet_openvino import openvino
@@ -24,7 +24,12 @@ def computes_bfloat16() -> bool:
 
 
 def load(
-    path: Path, size: int, threads: int = 0, bfloat16: bool = False, ranges: Mapping[str, Mapping] | None = None
+    path: Path,
+    size: int,
+    threads: int = 0,
+    bfloat16: bool = False,
+    ranges: Mapping[str, Mapping] | None = None,
+    part: Part = CLASSIFIER,
 ) -> Callable:
     """See `engines.load`. Weights and sums are float32; products are of bfloat16, if told so, and their sums float32 still.
 
@@ -36,10 +41,10 @@ def load(
     is needed, which in float32 would be too much memory (docs/performance.md).
     """
     with reading(path), h5py.File(path, "r") as file:
-        network = read_network(file).with_ranges(read_ranges(ranges or {}))
+        network = read_network(file[part.group]).with_ranges(read_ranges(ranges or {}))
         graph = build(network)
     outputs = dict(zip(network.outputs, map(_shape, graph.outputs), strict=True))
-    check_shapes(path, size, _shape(graph.inputs[0]), outputs.get("", outputs))
+    check_shapes(path, size, _shape(graph.inputs[0]), outputs.get("", outputs), part)
     precision = "bf16" if bfloat16 else "f32"
     pools = [_requests(graph, precision, threads, at_once(threads))]
     if (bfloat16 or ranges) and not threads and cores() > 1:

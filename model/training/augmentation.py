@@ -23,17 +23,20 @@ def augment(images: tf.Tensor, masks: tf.Tensor, turned: tf.Tensor, seed: tf.Ten
     """
     seeds = tf.random.split(seed, 3)
     both = tf.cast(tf.stack([images, masks], axis=-1), tf.float32) / 255.0
-    both = _move(both, turned, seeds[0])
+    both = move(both, turned, seeds[0])
     image, mask = both[..., :1], both[..., 1:]
-    toned = _tone(image, seeds[1])
-    use = _uniform(tf.shape(image)[0], 0.0, 1.0, seeds[2], 0) < INTENSITY
+    toned = tone(image, seeds[1])
+    use = uniform(tf.shape(image)[0], 0.0, 1.0, seeds[2], 0) < INTENSITY
     return tf.where(use, toned, image), mask
 
 
-def _move(both: tf.Tensor, turned: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Rotation, right angles, mirror, zoom, aspect, shear and shift as one projective transform (one interpolation)."""
+def move(both: tf.Tensor, turned: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Rotation, right angles, mirror, zoom, aspect, shear and shift as one projective transform (one interpolation).
+
+    float32 (n, s, s, c), all channels alike; what comes from beyond the border is 0. `turned` and `seed`: see `augment`.
+    """
     n, side = tf.shape(both)[0], tf.cast(tf.shape(both)[1], tf.float32)
-    u = lambda low, high, k: tf.reshape(_uniform(n, low, high, seed, k), [n])  # noqa: E731
+    u = lambda low, high, k: tf.reshape(uniform(n, low, high, seed, k), [n])  # noqa: E731
     angle = u(-15.0, 15.0, 0) * 3.14159265 / 180.0
     right = tf.where(tf.logical_or(turned, u(0.0, 1.0, 1) < RIGHT_ANGLE), tf.floor(u(0.0, 4.0, 2)), 0.0)
     angle += right * 3.14159265 / 2.0
@@ -59,10 +62,10 @@ def _move(both: tf.Tensor, turned: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _tone(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Blur or low resolution, bias field, tone curve, contrast, brightness, noise."""
+def tone(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Blur or low resolution, bias field, tone curve, contrast, brightness, noise: float32 (n, s, s, 1) in [0, 1]."""
     n, side = tf.shape(image)[0], tf.shape(image)[1]
-    u = lambda low, high, k: _uniform(n, low, high, seed, k)  # noqa: E731
+    u = lambda low, high, k: uniform(n, low, high, seed, k)  # noqa: E731
 
     factor = tf.random.stateless_uniform([], seed + 101, 0.35, 1.0)
     small = tf.cast(tf.cast(side, tf.float32) * factor, tf.int32)
@@ -81,6 +84,6 @@ def _tone(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(image, 0.0, 1.0)
 
 
-def _uniform(n: tf.Tensor, low: float, high: float, seed: tf.Tensor, k: int) -> tf.Tensor:
+def uniform(n: tf.Tensor, low: float, high: float, seed: tf.Tensor, k: int) -> tf.Tensor:
     """n draws, shaped to broadcast over (n, h, w, c); k tells the draws of one seed apart."""
     return tf.random.stateless_uniform([n, 1, 1, 1], seed + tf.constant([k, 7 * k + 1]), low, high)

@@ -13,6 +13,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 
 from model.delivery import write_saved_model_txt
+from model.engines.network_file import CLOSEUP
 from model.explanation import level_of_best_dice, tempered
 from model.gate import OTHERS, squared_distance
 from model.labels import LABELS
@@ -39,7 +40,14 @@ FORMAT_VERSION = "1"
 
 
 def export(
-    trained: keras.Model, data: Path, split: dict[str, list[Item]], run: Path, out: Path, facts: dict, size: int | None = None
+    trained: keras.Model,
+    data: Path,
+    split: dict[str, list[Item]],
+    run: Path,
+    out: Path,
+    facts: dict,
+    size: int | None = None,
+    closeup: tuple[keras.Model, dict] | None = None,
 ) -> dict:
     """Write `out` (model.h5), model.json beside it and, in a project, its Saved Model.txt; returns model.json's content.
 
@@ -48,6 +56,7 @@ def export(
         data, split, run: as `fit` was given them.
         facts: what the run did, kept in model.json under `training`.
         size: the input's side in pixels; that of the training, if not given. The gate and the rest are fitted at this size.
+        closeup: the close-up's network and what model.json says of it, where there is one.
     """
     keras.config.set_dtype_policy("float32")
     size = size or trained.input_shape[1]
@@ -80,13 +89,10 @@ def export(
     odds = validation["features"] @ to_odds[0] + to_odds[1]
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_half(served, out)
-    content = out.read_bytes()
+    save_half(served, out, closeup and closeup[0])
     info = {
         "name": "EarlyMed",
-        "version": f"{FORMAT_VERSION}.{datetime.date.today():%Y%m%d}.{hashlib.sha256(content).hexdigest()[:8]}",
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "size": len(content),
+        **identity(out),
         "labels": list(LABELS),
         "input_size": size,
         "preprocessing": PREPROCESSING_VERSION,
@@ -96,14 +102,28 @@ def export(
         ),
         "gate": gate_facts(distance, odds),
         "int8_ranges": input_ranges(served, arrays["train"].images[evenly(split["train"], RANGE_SLICES)]),
+        **({"closeup": closeup[1]} if closeup else {}),
         "training": facts | {"slices": counts(split)},
         "figures": {},
     }
-    (out.parent / "model.json").write_text(json.dumps(info, indent=2) + "\n")
-    project = Path(__file__).resolve().parents[2]
-    if out.resolve() == project / "model" / "model.h5":
-        write_saved_model_txt(out, project / "Saved Model.txt")
+    write_facts(info, out)
     return info
+
+
+def identity(model: Path) -> dict:
+    """Version, SHA-256 and size of a model.h5."""
+    content = model.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    version = f"{FORMAT_VERSION}.{datetime.date.today():%Y%m%d}.{digest[:8]}"
+    return {"version": version, "sha256": digest, "size": len(content)}
+
+
+def write_facts(info: dict, model: Path) -> None:
+    """model.json beside a model.h5, and the project's Saved Model.txt if it is the project's."""
+    model.with_name("model.json").write_text(json.dumps(info, indent=2) + "\n")
+    project = Path(__file__).resolve().parents[2]
+    if model.resolve() == project / "model" / "model.h5":
+        write_saved_model_txt(model, project / "Saved Model.txt")
 
 
 def whitening(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,12 +170,13 @@ def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, te
 
     Args:
         predicted: float (n, m, m) in [0, 1].
-        masks: uint8 (n, 2m, 2m), 0..255.
+        masks: uint8 (n, km, km), 0..255, for any k.
         has_mask: bool (n,).
         temperature: see `explanation.tempered`; the level above which a place is outlined comes of it, slice by slice.
     """
     n, side, _ = predicted.shape
-    truth = masks.reshape(n, side, 2, side, 2).mean(axis=(2, 4)) > 127.5
+    times = masks.shape[1] // side
+    truth = masks.reshape(n, side, times, side, times).mean(axis=(2, 4)) > 127.5
     used = has_mask & truth.any(axis=(1, 2))
     if not used.any():
         return 0.0
@@ -165,20 +186,30 @@ def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, te
     return float((2 * (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))).mean())
 
 
-def save_half(network: keras.Model, path: Path) -> None:
-    """Save as HDF5 with float16 weights, the label order, and no optimizer; `keras.saving.load_model` reads it."""
+def save_half(network: keras.Model, path: Path, closeup: keras.Model | None = None) -> None:
+    """Save as HDF5 with float16 weights, the label order, and no optimizer; `keras.saving.load_model` reads it.
+
+    The network of the close-up, where there is one, goes into the group CLOSEUP, as a file of its own would hold it.
+    """
+    with h5py.File(path, "w") as half:
+        _save_half(network, half, path)
+        half.attrs["earlymed_labels"] = list(LABELS)
+        if closeup:
+            _save_half(closeup, half.create_group(CLOSEUP.group), path)
+
+
+def _save_half(network: keras.Model, group: h5py.Group, path: Path) -> None:
     part = path.with_name(path.name + ".part.h5")
     network.save(part, include_optimizer=False)
-    with h5py.File(part, "r") as full, h5py.File(path, "w") as half:
-        half.attrs.update(full.attrs)
-        half.attrs["model_config"] = json.dumps(_without_initializers(json.loads(full.attrs["model_config"])))
-        half.attrs["earlymed_labels"] = list(LABELS)
+    with h5py.File(part, "r") as full:
+        group.attrs.update(full.attrs)
+        group.attrs["model_config"] = json.dumps(_without_initializers(json.loads(full.attrs["model_config"])))
 
         def copy(name: str, node: h5py.Group | h5py.Dataset) -> None:
             if isinstance(node, h5py.Dataset):
-                copied = half.create_dataset(name, data=node[()].astype(np.float16))
+                copied = group.create_dataset(name, data=node[()].astype(np.float16))
             else:
-                copied = half.require_group(name)
+                copied = group.require_group(name)
             copied.attrs.update(node.attrs)
 
         full.visititems(copy)

@@ -17,8 +17,10 @@ STAGES = (  # (stage, module, function)
     ("decode", "model.reading", "read_within"),
     ("crop", "model.preprocessing", "find_box"),
     ("window", "model.preprocessing", "window"),
-    ("resize", "model.preprocessing", "_square_resize"),
+    ("resize", "model.preprocessing", "square_resize"),
     ("gray", "model.preprocessing", "to_gray"),
+    ("close-up", "model.closeup", "around"),
+    ("close-up", "model.closeup", "view"),
     ("gate", "model.gate", "look"),
     ("mask", "model.explanation", "tumor_mask"),
     ("mask", "model.explanation", "draw_outline"),
@@ -33,6 +35,7 @@ METHODS = (
     ("map", "model.preprocessing", "Frame", "to_input"),
     ("gate", "model.gate", "Gate", "in_distribution"),
 )
+NETWORKS = ("_infer", "_look_closely")  # of the classifier
 INFERENCE, TEMPLATE, REST = "inference", "template", "HTTP and the rest"
 
 
@@ -106,16 +109,18 @@ def measure(classifier, data: bytes, runs: int = 30, accept: str = LINES) -> dic
 
     client = create_app({}, classifier=classifier).test_client()
     rows: list[dict[str, float]] = []
-    infer = classifier._infer
+    networks = {name: run for name in NETWORKS if (run := getattr(classifier, name)) is not None}
     for _ in range(runs + 3):
         clock = Clock()
-        classifier._infer = clock.timed(INFERENCE, infer)
+        for name, run in networks.items():
+            setattr(classifier, name, clock.timed(INFERENCE, run))
         try:
             with watched(clock), clock.stage(REST):
                 response = client.post("/", data={"file": (io.BytesIO(data), "slice.jpg")}, headers={"Accept": accept})
                 response.get_data()  # all lines of it
         finally:
-            classifier._infer = infer
+            for name, run in networks.items():
+                setattr(classifier, name, run)
         if response.status_code != 200:
             raise RuntimeError(f"Expected a page. Received: status {response.status_code}")
         rows.append(clock.seconds)

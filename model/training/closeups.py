@@ -1,0 +1,234 @@
+"""The close-up's network: what it learns from, how it is built, how it learns. See `model.closeup` for what it is for.
+
+A small U-Net (Ronneberger et al., arXiv:1505.04597) with batch normalization (arXiv:1502.03167), which is folded into the
+convolutions once it is trained. Its last convolution takes its input along, so that it begins with what the first look drew.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from model.closeup import SUREST, around, view
+from model.explanation import tumor_mask
+from model.preprocessing import preprocess
+from model.reading import read
+from model.training.augmentation import INTENSITY, move, tone, uniform
+from model.training.dataset import Item, tumor_in
+from model.training.losses import dice_cross_entropy
+from model.tumor_odds import log_odds
+
+SIDE = 96  # of a close-up that is served, in pixels
+LEVELS, CHANNELS = 4, 16  # halvings of the side; channels before the first, which double with each, but the last
+BOTTOM = 12  # times CHANNELS: without a level to join, it needs fewer
+BATCH, RATE, WEIGHT_DECAY = 24, 2e-3, 1e-3  # AdamW
+WARM_UP = 200  # steps
+WIDER = 1.42  # how much further training looks than serving, so that what is turned and shifted is not cut off
+NORMALIZATION_MOMENTUM = 0.95
+
+
+@dataclass
+class Closeups:
+    """What was outlined, closely.
+
+    Attributes:
+        items: of the manifest, each with a tumor that the first look outlined, wherever it did.
+        views: uint8 (n, s, s, 3): gray and first look as `closeup.view` has them, and the expert's mask; 0..255.
+    """
+
+    items: list[Item]
+    views: np.ndarray
+
+    @classmethod
+    def gather(
+        cls, data: Path, items: list[Item], infer: Callable, size: int, temperature: float, side: int, scale: float = 1.0
+    ) -> "Closeups":
+        """Ask the first look about every slice that has a tumor in its mask, and look closely where it outlines something.
+
+        Args:
+            infer: runs the network, see `model.engines`; size: its input's side.
+            temperature: of its mask.
+            side: of a close-up in pixels.
+            scale: how much further it looks, see `closeup.around`; its side in pixels grows as much.
+
+        Raises:
+            ValueError: it outlines no tumor.
+        """
+        kept, views, wider = [], [], round(side * scale)
+        for item in items:
+            expert = tumor_in(data / item.mask) if item.mask else np.zeros(0, bool)
+            if not expert.any():
+                continue
+            pixels = read((data / item.path).read_bytes())[0]
+            image, frame = preprocess(pixels, size)
+            mask = infer(image[None, ..., None].repeat(3, axis=-1))["mask"][0, ..., 0]
+            outline = tumor_mask(mask, frame, temperature)
+            if not outline.any() or expert.shape != outline.shape:
+                continue
+            closeup = around(outline, frame, scale)
+            seen = [view(pixels, mask, frame, closeup, wider), closeup.from_input(expert, wider)[..., None]]
+            kept.append(item)
+            views.append(np.round(np.concatenate(seen, axis=-1) * 255).astype(np.uint8))
+        if not kept:
+            raise ValueError(f"Expected tumors that the model outlines. Received: {len(items)} slices, of which it does none")
+        return cls(kept, np.stack(views))
+
+    def save(self, file: Path) -> None:
+        """Keep the views; `load` needs the same items once more."""
+        np.savez_compressed(file, paths=[item.path for item in self.items], views=self.views)
+
+    @classmethod
+    def load(cls, file: Path, items: list[Item]) -> "Closeups":
+        with np.load(file) as saved:
+            named = {item.path: item for item in items}
+            return cls([named[path] for path in saved["paths"]], saved["views"])
+
+
+class Batches(keras.utils.PyDataset):
+    """One epoch of all close-ups in a random order, augmented; every epoch another, the same for the same seed."""
+
+    def __init__(self, closeups: Closeups, side: int, seed: int):
+        super().__init__(workers=1, max_queue_size=4)
+        self.views, self.side, self.seed, self.epoch = closeups.views, side, seed, 0
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self.order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.views))
+
+    def __len__(self) -> int:
+        return max(1, len(self.views) // BATCH)
+
+    def __getitem__(self, index: int):
+        drawn = self.views[self.order[index * BATCH : (index + 1) * BATCH]]
+        seed = np.random.default_rng((self.seed, self.epoch, index)).integers(0, 2**31 - 2000, 2).astype(np.int32)
+        return augment(tf.constant(drawn), self.side, tf.constant(seed))
+
+
+@tf.function
+def augment(views: tf.Tensor, side: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Augment close-ups that look further, and cut them to their middle; the same seed gives the same result.
+
+    The first look is made surer or less sure, and more or less generous: on a scanner that it has not seen it errs more.
+
+    Args:
+        views: uint8 (n, s, s, 3), see `Closeups`.
+        side: of the middle in pixels, at most s.
+        seed: int32 (2,).
+
+    Returns:
+        What the network sees, float32 (n, side, side, 2), and the expert's mask, (n, side, side, 1), in [0, 1].
+    """
+    n = tf.shape(views)[0]
+    seeds = tf.random.split(seed, 3)
+    moved = move(tf.cast(views, tf.float32) / 255.0, tf.zeros([n], tf.bool), seeds[0])
+    cut = (tf.shape(views)[1] - side) // 2
+    moved = moved[:, cut : cut + side, cut : cut + side]
+    gray, first, expert = moved[..., :1], moved[..., 1:2], moved[..., 2:]
+    gray = tf.where(uniform(n, 0.0, 1.0, seeds[2], 0) < INTENSITY, tone(gray, seeds[1]), gray)
+    surer, generous = tf.exp(uniform(n, -0.35, 0.35, seeds[2], 1)), uniform(n, -0.05, 0.05, seeds[2], 2)
+    told = tf.clip_by_value((first - 0.5) * surer + generous + 0.5, 0.0, 1.0)
+    return tf.concat([gray, tf.where(first > 0.0, told, 0.0)], axis=-1), expert
+
+
+def build(side: int, temperature: float, normalized: bool = True) -> keras.Model:
+    """The network from float32 (n, side, side, 2), see `closeup.view`, to `mask`, (n, side, side, 1) in [0, 1].
+
+    Args:
+        side: in pixels, a multiple of 16.
+        temperature: of the first look's mask: untrained, the network hands on that mask at this temperature.
+        normalized: with batch normalization, to train; without, to serve.
+    """
+    inputs = keras.Input((side, side, 2), name="closeup")
+    x, joined = inputs, []
+    for level in range(LEVELS):
+        x = _two_convolutions(x, CHANNELS * 2**level, f"closer{level}", normalized)
+        joined.append(x)
+        x = layers.MaxPooling2D(name=f"closer{level}_pool")(x)
+    x = _two_convolutions(x, CHANNELS * BOTTOM, "closest", normalized)
+    for level in reversed(range(LEVELS)):
+        x = layers.UpSampling2D(2, interpolation="bilinear", name=f"back{level}_up")(x)
+        x = layers.Conv2D(CHANNELS * 2**level, 1, name=f"back{level}_lateral")(x)
+        x = layers.Concatenate(name=f"back{level}_join")([x, joined[level]])
+        x = _two_convolutions(x, CHANNELS * 2**level, f"back{level}", normalized)
+    x = layers.Concatenate(name="last_join")([x, inputs])
+    last = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="mask")
+    mask = last(x)
+    lowest = float(log_odds(np.float64(SUREST))) / temperature
+    kernel = np.zeros(last.kernel.shape, np.float32)
+    kernel[..., -1, 0] = -2 * lowest
+    last.set_weights([kernel, np.array([lowest], np.float32)])
+    return keras.Model(inputs, {"mask": mask}, name="closeup")
+
+
+def fit(train: Closeups, validation: Closeups, run: Path, temperature: float, epochs: int, seed: int) -> keras.Model:
+    """Train it, or go on with the training that `run` holds; returns it folded.
+
+    Args:
+        train: close-ups that look further.
+        validation: close-ups as they are served.
+        run: gets `log.csv`, a row for each epoch; `val_overlap` is the mean Dice of what is likelier than not.
+        temperature: see `build`.
+    """
+    side = validation.views.shape[1]
+    network = build(side, temperature)
+    batches = Batches(train, side, seed)
+    steps = len(batches) * epochs
+    rate = keras.optimizers.schedules.CosineDecay(
+        RATE / 100, max(1, steps - WARM_UP), alpha=0.001, warmup_target=RATE, warmup_steps=min(WARM_UP, steps // 2)
+    )
+    network.compile(
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
+        loss={"mask": dice_cross_entropy},
+        metrics={"mask": [overlap]},
+    )
+    views = validation.views.astype(np.float32) / 255.0
+    network.fit(
+        batches,
+        epochs=epochs,
+        validation_data=(views[..., :2], views[..., 2:]),
+        validation_batch_size=64,
+        callbacks=[keras.callbacks.BackupAndRestore(run / "backup"), keras.callbacks.CSVLogger(run / "log.csv", append=True)],
+        verbose=2,
+    )
+    return folded(network, temperature)
+
+
+def overlap(mask, predicted):
+    """Dice of what is likelier than not, one for each slice."""
+    mask, predicted = (ops.cast(values > 0.5, "float32") for values in (mask, predicted))
+    both = ops.sum(mask * predicted, axis=(1, 2, 3))
+    return 2.0 * both / ops.maximum(ops.sum(mask, axis=(1, 2, 3)) + ops.sum(predicted, axis=(1, 2, 3)), 1.0)
+
+
+def folded(network: keras.Model, temperature: float) -> keras.Model:
+    """The same without batch normalization: each is a factor and an offset for every channel of the convolution before it."""
+    served = build(network.input_shape[1], temperature, normalized=False)
+    for layer in served.layers:
+        if not layer.weights:
+            continue
+        trained = network.get_layer(layer.name)
+        if trained.use_bias:
+            layer.set_weights(trained.get_weights())
+            continue
+        normalization = network.get_layer(f"{layer.name}_norm")
+        factor, offset, mean, variance = normalization.get_weights()
+        factor = factor / np.sqrt(variance + normalization.epsilon)
+        layer.set_weights([trained.get_weights()[0] * factor, offset - mean * factor])
+    return served
+
+
+def _two_convolutions(x, channels: int, name: str, normalized: bool):
+    for number in (1, 2):
+        part = f"{name}_conv{number}"
+        if normalized:
+            x = layers.Conv2D(channels, 3, padding="same", use_bias=False, name=part)(x)
+            x = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{part}_norm")(x)
+            x = layers.ReLU(name=f"{part}_relu")(x)
+        else:
+            x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=part)(x)
+    return x

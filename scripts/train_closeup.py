@@ -1,0 +1,93 @@
+"""Train the close-up's network, which draws outlines anew, for a model.h5, and put it into that file.
+
+It learns from what this model outlines of the slices that it was trained on; its temperature is fitted on those that it was
+validated on. What was measured of this model before no longer holds, so those figures leave model.json, and measure.py fills
+them in again. A killed run goes on from its last finished epoch when called again.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import keras
+import numpy as np
+
+from model import engines
+from model.classifier import DEFAULT_MODEL
+from model.training.closeups import SIDE, WIDER, Closeups, fit
+from model.training.dataset import load_manifest
+from model.training.export import fit_mask_temperature, identity, mean_dice, save_half, write_facts
+from model.training.odds import split_of
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
+    parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and logs; resumed when it holds some")
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="the model.h5 to change, with its model.json")
+    parser.add_argument("--epochs", type=int, default=14, help="each shows all that is outlined once")
+    parser.add_argument("--side", type=int, default=SIDE, help="of a close-up in pixels, a multiple of 16")
+    parser.add_argument("--limit", type=int, help="use so many slices: a smoke run")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    info = json.loads(args.model.with_name("model.json").read_text())
+    try:
+        split = split_of(info["training"], load_manifest(args.manifest))
+    except ValueError as error:
+        parser.error(str(error))
+    keras.utils.set_random_seed(args.seed)
+    args.run.mkdir(parents=True, exist_ok=True)
+
+    sides = {}
+    for name, scale in (("train", WIDER), ("validation", 1.0)):
+        items = [item for item in split[name] if item.mask]
+        if args.limit:
+            chosen = np.random.default_rng(args.seed).permutation(len(items))[: args.limit]
+            items = [items[i] for i in sorted(chosen)]
+        try:
+            sides[name] = gathered(args, info, items, scale, args.run / f"{name}-{info['version']}.npz")
+        except ValueError as error:
+            parser.error(str(error))
+    before = info["mask_temperature"]
+    network = fit(sides["train"], sides["validation"], args.run, before, args.epochs, args.seed)
+    for layer in network.layers:
+        layer.set_weights([w.astype(np.float16).astype(np.float32) for w in layer.get_weights()])
+
+    views = sides["validation"].views
+    truth = views[..., 2], np.ones(len(views), bool)
+    drawn = network.predict((views[..., :2] / 255.0).astype(np.float32), batch_size=64, verbose=0)["mask"][..., 0]
+    temperature = fit_mask_temperature(drawn, *truth)
+    print(f"Dice of {len(views)} close-ups of validation slices: {mean_dice(drawn, *truth, temperature):.4f}", flush=True)
+
+    save_half(keras.saving.load_model(args.model, compile=False), args.model, network)
+    info["figures"] = {name: report for name, report in info["figures"].items() if report["model"] != info["version"]}
+    info |= identity(args.model)
+    info["closeup"] = {
+        "side": args.side,
+        "temperature": temperature,
+        "epochs": args.epochs,
+        "seed": args.seed,
+        "slices": {name: len(side.items) for name, side in sides.items()},
+    }
+    write_facts(info, args.model)
+    return 0
+
+
+def gathered(args: argparse.Namespace, info: dict, items: list, scale: float, file: Path) -> Closeups:
+    """From the run's folder, or gathered now and kept there."""
+    if not file.is_file():
+        size = info["input_size"]
+        infer = engines.load(args.model, size, info=info)
+        closeups = Closeups.gather(args.data, items, infer, size, info["mask_temperature"], args.side, scale)
+        closeups.save(file)
+    return Closeups.load(file, items)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

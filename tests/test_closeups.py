@@ -1,0 +1,201 @@
+"""What the close-up's network learns from, and how."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.closeup import SUREST
+from model.preprocessing import preprocess
+from model.training import closeups as closeups_module
+from model.training.closeups import BATCH, WIDER, Batches, Closeups, augment, build, fit, folded, overlap
+from model.training.dataset import Item
+from model.tumor_odds import log_odds
+from synthetic import head
+
+SIDE = 32
+
+
+def discs(count: int, side: int, shift: int = 0) -> Closeups:
+    """Bright discs, each outlined `shift` pixels too far to the right by the first look."""
+    y, x = np.mgrid[:side, :side] - side / 2 + 0.5
+    rng = np.random.default_rng(1)
+    views = []
+    for _ in range(count):
+        radius = rng.uniform(0.12, 0.22) * side
+        inside = np.hypot(x, y) < radius
+        gray = np.where(inside, 220, 60) + rng.integers(0, 20, (side, side))
+        first = np.where(np.hypot(x - shift, y) < radius, 0.7, 0.3) * 255
+        views.append(np.stack([gray, first, inside * 255], axis=-1).astype(np.uint8))
+    return Closeups([Item(f"{n}.png", "kaggle", "Training", "glioma") for n in range(count)], np.stack(views))
+
+
+# --- what it learns from
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A slice with a disc and its mask, one with a mask of another size, one whose mask is empty, one without."""
+    pixels, mask = head(1, 128, tumor=True)
+    for name in ("tumor", "healthy", "plain", "other"):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    Image.fromarray(mask).save(tmp_path / "tumor_mask.png")
+    Image.fromarray(np.zeros_like(mask)).save(tmp_path / "healthy_mask.png")
+    Image.fromarray(mask[::2]).save(tmp_path / "other_mask.png")
+    return tmp_path, pixels, mask
+
+
+def items(*names: str) -> list[Item]:
+    return [Item(f"{n}.png", "kaggle", "Training", "glioma", mask="" if n == "plain" else f"{n}_mask.png") for n in names]
+
+
+def test_what_has_a_tumor_and_is_outlined_is_gathered(folder):
+    data, pixels, mask = folder
+
+    def infer(batch):
+        """Outlines what is bright."""
+        assert batch.shape == (1, 64, 64, 3)
+        return {"mask": (batch[..., :1] > 0.95)[:, ::2, ::2].astype(np.float32) * 0.98 + 0.001}
+
+    gathered = Closeups.gather(data, items("healthy", "plain", "tumor", "other"), infer, 64, 1.0, SIDE)
+    assert [item.path for item in gathered.items] == ["tumor.png"]
+    assert gathered.views.shape == (1, SIDE, SIDE, 3) and gathered.views.dtype == np.uint8
+    gray, first, expert = np.moveaxis(gathered.views[0].astype(float) / 255, -1, 0)
+    assert expert[SIDE // 2, SIDE // 2] == 1.0
+    side = 1.7 * np.ptp(np.flatnonzero(mask.any(axis=1))) + 0.06 * preprocess(pixels, 64)[1].side
+    assert (expert > 0.5).mean() == pytest.approx(mask.sum() / side**2, rel=0.15)  # the outline's box is nearly the disc's
+    assert ((first > 0.5) & (expert > 0.5)).sum() > 0.7 * (expert > 0.5).sum()
+    assert gray[expert > 0.9].min() > 0.9
+
+    wider = Closeups.gather(data, items("tumor"), infer, 64, 1.0, SIDE, WIDER)
+    assert wider.views.shape == (1, round(SIDE * WIDER), round(SIDE * WIDER), 3)
+    assert (wider.views[..., 2] > 127).sum() == pytest.approx((expert > 0.5).sum(), rel=0.1)
+
+
+def test_what_the_first_look_misses_cannot_be_looked_at_closely(folder):
+    def infer(batch):
+        return {"mask": np.zeros((1, 32, 32, 1), np.float32)}
+
+    with pytest.raises(
+        ValueError, match=r"Expected tumors that the model outlines\. Received: 2 slices, of which it does none"
+    ):
+        Closeups.gather(folder[0], items("tumor", "healthy"), infer, 64, 1.0, SIDE)
+
+
+def test_what_was_gathered_can_be_kept(tmp_path):
+    made = discs(3, SIDE)
+    made.save(tmp_path / "some.npz")
+    loaded = Closeups.load(tmp_path / "some.npz", made.items[::-1])
+    assert loaded.items == made.items
+    np.testing.assert_array_equal(loaded.views, made.views)
+
+
+# --- how it is shown
+
+
+def test_every_close_up_is_shown_once_an_epoch_in_another_order(monkeypatch):
+    monkeypatch.setattr(closeups_module, "augment", lambda views, side, seed: (views[:, 0, 0, 0].numpy(), seed.numpy()))
+    views = np.tile(np.arange(2 * BATCH, dtype=np.uint8)[:, None, None, None], (1, 8, 8, 3))
+    batches = Batches(Closeups([], views), 8, seed=4)
+    assert len(batches) == 2
+    first = [batches[i] for i in range(2)]
+    assert sorted(np.concatenate([shown for shown, _ in first])) == list(range(2 * BATCH))
+    again = Batches(Closeups([], views), 8, seed=4)[0]
+    assert all(np.array_equal(a, b) for a, b in zip(first[0], again, strict=True))
+    batches.on_epoch_end()
+    assert not np.array_equal(first[0][0], batches[0][0])
+
+
+def test_slice_first_look_and_mask_move_together():
+    side = round(SIDE * WIDER)
+    made = discs(12, side)
+    made.views[..., 0] = made.views[..., 2]  # what is bright is the tumor
+    shown, expert = augment(made.views, SIDE, np.array([3, 4], np.int32))
+    again, _ = augment(made.views, SIDE, np.array([3, 4], np.int32))
+    np.testing.assert_array_equal(shown, again)
+    shown, expert = shown.numpy(), expert.numpy()
+    assert (shown.shape, expert.shape) == ((12, SIDE, SIDE, 2), (12, SIDE, SIDE, 1))
+    assert min(shown.min(), expert.min()) >= 0.0 and max(shown.max(), expert.max()) <= 1.0
+    for (gray, first), mask in zip(np.moveaxis(shown, -1, 1), expert[..., 0], strict=True):
+        inside, outside = mask > 0.95, mask < 0.05
+        assert gray[inside].mean() > gray[outside].mean() + 0.2
+        assert first[inside].min() > first[outside & (first > 0)].max()
+    centers = [np.argwhere(mask[..., 0] > 0.5).mean(axis=0) for mask in expert]
+    assert np.std(centers, axis=0).min() > 0.5
+
+
+def test_where_the_slice_ends_the_first_look_says_nothing_whatever_is_done_to_it():
+    views = np.zeros((8, 46, 46, 3), np.uint8)
+    shown, _ = augment(views, SIDE, np.array([5, 6], np.int32))
+    assert not shown.numpy()[..., 1].any()
+
+
+# --- the network
+
+
+def test_untrained_it_hands_on_what_the_first_look_drew():
+    keras.utils.set_random_seed(1)
+    probability = np.array([0.02, 0.3, 0.5, 0.9])
+    lowest = log_odds(SUREST)
+    views = np.zeros((1, 16, 16, 2), np.float32)
+    views[0, 0, :4, 1] = (log_odds(probability) - lowest) / (-2 * lowest)
+    for normalized in (True, False):
+        mask = build(16, 1.8, normalized).predict_on_batch(views)["mask"]
+        expected = 1 / (1 + np.exp(-log_odds(probability) / 1.8))
+        assert mask[0, 0, :4, 0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_folded_it_gives_the_same():
+    keras.utils.set_random_seed(2)
+    network = build(SIDE, 1.8)
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+        elif layer.weights:
+            layer.set_weights([w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])
+    views = rng.random((2, SIDE, SIDE, 2), np.float32)
+    expected = network.predict_on_batch(views)["mask"]
+    served = folded(network, 1.8)
+    assert np.ptp(expected) > 0.05
+    assert served.predict_on_batch(views)["mask"] == pytest.approx(expected, abs=1e-4)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in served.layers)
+
+
+def test_overlap_is_dice_of_what_is_likelier_than_not():
+    mask, predicted = np.zeros((3, 4, 4, 1), np.float32), np.zeros((3, 4, 4, 1), np.float32)
+    mask[:2, 0], predicted[0, 0, :2], predicted[1, 0] = 1.0, 0.6, 0.6
+    assert np.array(overlap(mask, predicted)) == pytest.approx([2 / 3, 1.0, 0.0])
+
+
+def test_it_learns_where_the_border_is_and_goes_on_when_it_was_killed(tmp_path, monkeypatch):
+    """The first look is always four pixels off; a run that is killed after its first epoch begins with the second."""
+    for name, value in {"LEVELS": 1, "BOTTOM": 2, "WARM_UP": 4, "RATE": 0.02, "NORMALIZATION_MOMENTUM": 0.5}.items():
+        monkeypatch.setattr(closeups_module, name, value)
+    keras.utils.set_random_seed(1)
+    train, validation = discs(3 * BATCH, round(SIDE * WIDER), shift=4), discs(8, SIDE, shift=4)
+    network, epochs = build(SIDE, 1.0), []
+
+    class Killed(Exception):
+        pass
+
+    on_epoch_end = keras.callbacks.CSVLogger.on_epoch_end
+
+    def killed_after_the_first(self, epoch, logs=None):
+        on_epoch_end(self, epoch, logs)
+        epochs.append(epoch)
+        if epochs == [0]:
+            raise Killed
+
+    monkeypatch.setattr(keras.callbacks.CSVLogger, "on_epoch_end", killed_after_the_first)
+    with pytest.raises(Killed):
+        fit(train, validation, tmp_path, 1.0, 8, seed=1)
+    trained = fit(train, validation, tmp_path, 1.0, 8, seed=1)
+    assert epochs == list(range(8))
+    views = validation.views.astype(np.float32) / 255
+    before, after = (
+        np.mean(overlap(views[..., 2:], net.predict_on_batch(views[..., :2])["mask"])) for net in (network, trained)
+    )
+    assert before < 0.75
+    assert after > before + 0.1
+    assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == ["epoch", *map(str, range(8))]
