@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from app import create_app
 from fakes import FakeClassifier
+from reports import sendable
 from spheres import outlining as outlined_by
 from turns import turn
 
@@ -24,6 +25,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_runtest_protocol(item):
     with turn(alone=item.get_closest_marker("alone") is not None):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    return sendable((yield))
 
 
 @pytest.fixture
