@@ -19,7 +19,7 @@ import numpy as np
 
 from model import engines
 from model.classifier import DEFAULT_MODEL
-from model.training.closeups import SIDE, WIDER, Closeups, fit
+from model.training.closeups import SIDE, WIDER, Closeups, build, fit
 from model.training.dataset import load_manifest
 from model.training.export import fit_mask_temperature, identity, mean_dice, save_half, write_facts
 from model.training.odds import split_of
@@ -38,6 +38,7 @@ def main() -> int:
     args = parser.parse_args()
     info = json.loads(args.model.with_name("model.json").read_text())
     try:
+        build(args.side, info["mask_temperature"])  # a side that it cannot have is told before the work
         split = split_of(info["training"], load_manifest(args.manifest))
     except ValueError as error:
         parser.error(str(error))

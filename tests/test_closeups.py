@@ -145,6 +145,12 @@ def test_untrained_it_hands_on_what_the_first_look_drew():
         assert mask[0, 0, :4, 0] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("side", [0, 50, -16])
+def test_a_side_that_cannot_be_halved_is_told(side):
+    with pytest.raises(ValueError, match=rf"The side must be a multiple of 16\. Received: {side}"):
+        build(side, 1.8)
+
+
 def test_folded_it_gives_the_same():
     keras.utils.set_random_seed(2)
     network = build(SIDE, 1.8)

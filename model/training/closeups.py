@@ -142,7 +142,12 @@ def build(side: int, temperature: float, normalized: bool = True) -> keras.Model
         side: in pixels, a multiple of 16.
         temperature: of the first look's mask: untrained, the network hands on that mask at this temperature.
         normalized: with batch normalization, to train; without, to serve.
+
+    Raises:
+        ValueError: for another side.
     """
+    if side < 1 or side % 2**LEVELS:
+        raise ValueError(f"The side must be a multiple of {2**LEVELS}. Received: {side}")
     inputs = keras.Input((side, side, 2), name="closeup")
     x, joined = inputs, []
     for level in range(LEVELS):
