@@ -25,7 +25,7 @@ from model.training.arrays import Arrays
 from model.training.averaging import average
 from model.training.calibration import calibration
 from model.training.dataset import load_manifest
-from model.training.export import export, fit_mask_temperature
+from model.training.export import export, figures_of_others, fit_mask_temperature
 from model.training.familiar import evenly
 from model.training.network import build
 from model.training.odds import asked, split_of
@@ -70,8 +70,8 @@ def main() -> int:
         print(f"{name}: {info.get(name)} -> {value}")
     number, _, weights = info["version"].split(".")
     version = f"{number}.{datetime.date.today():%Y%m%d}.{weights}"
-    figures = {name: report for name, report in info["figures"].items() if report["model"] != info["version"]}
-    file.write_text(json.dumps(info | fitted | {"version": version, "figures": figures}, indent=2) + "\n")
+    changed = fitted | {"version": version, "figures": figures_of_others(info)}
+    file.write_text(json.dumps(info | changed, indent=2) + "\n")
     return 0
 
 

@@ -19,10 +19,19 @@ import numpy as np
 
 from model import engines
 from model.classifier import DEFAULT_MODEL
-from model.training.closeups import SIDE, WIDER, Closeups, build, fit
-from model.training.dataset import load_manifest
-from model.training.export import fit_mask_temperature, identity, mean_dice, save_half, write_facts
+from model.training.closeups import SIDE, WIDER, build, fit, gather
+from model.training.dataset import Item, load_manifest
+from model.training.export import (
+    figures_of_others,
+    fit_mask_temperature,
+    halved,
+    identity,
+    mean_dice,
+    save_half,
+    write_facts,
+)
 from model.training.odds import split_of
+from model.training.sides import check_asked
 
 
 def main() -> int:
@@ -37,57 +46,54 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     info = json.loads(args.model.with_name("model.json").read_text())
+    asked = {name: getattr(args, name) for name in ("epochs", "side", "limit", "seed")}
     try:
-        build(args.side, info["mask_temperature"])  # a side that it cannot have is told before the work
+        build(args.side)  # a side that it cannot have is told before the work
         split = split_of(info["training"], load_manifest(args.manifest))
+        check_asked(args.run, {"model": info["version"]} | asked)
+        train, validation = (
+            gathered(args, info, split[name], scale, args.run / f"{name}.npy")
+            for name, scale in (("train", WIDER), ("validation", 1.0))
+        )
     except ValueError as error:
         parser.error(str(error))
     keras.utils.set_random_seed(args.seed)
-    args.run.mkdir(parents=True, exist_ok=True)
-
-    sides = {}
-    for name, scale in (("train", WIDER), ("validation", 1.0)):
-        items = [item for item in split[name] if item.mask]
-        if args.limit:
-            chosen = np.random.default_rng(args.seed).permutation(len(items))[: args.limit]
-            items = [items[i] for i in sorted(chosen)]
-        try:
-            sides[name] = gathered(args, info, items, scale, args.run / f"{name}-{info['version']}.npz")
-        except ValueError as error:
-            parser.error(str(error))
-    before = info["mask_temperature"]
-    network = fit(sides["train"], sides["validation"], args.run, before, args.epochs, args.seed)
+    network = fit(train, validation, args.run, info["mask_temperature"], args.epochs, args.seed)
     for layer in network.layers:
-        layer.set_weights([w.astype(np.float16).astype(np.float32) for w in layer.get_weights()])
+        layer.set_weights([halved(weights) for weights in layer.get_weights()])
 
-    views = sides["validation"].views
-    truth = views[..., 2], np.ones(len(views), bool)
-    drawn = network.predict((views[..., :2] / 255.0).astype(np.float32), batch_size=64, verbose=0)["mask"][..., 0]
+    drawn = network.predict((validation[..., :2] / 255.0).astype(np.float32), batch_size=64, verbose=0)["mask"][..., 0]
+    truth = validation[..., 2], np.ones(len(validation), bool)
     temperature = fit_mask_temperature(drawn, *truth)
-    print(f"Dice of {len(views)} close-ups of validation slices: {mean_dice(drawn, *truth, temperature):.4f}", flush=True)
+    dice = mean_dice(drawn, *truth, temperature)
+    print(f"Dice of {len(validation)} close-ups of validation slices: {dice:.4f}", flush=True)
 
     save_half(keras.saving.load_model(args.model, compile=False), args.model, network)
-    info["figures"] = {name: report for name, report in info["figures"].items() if report["model"] != info["version"]}
-    info |= identity(args.model)
+    info |= {"figures": figures_of_others(info)} | identity(args.model)
     info["closeup"] = {
         "side": args.side,
         "temperature": temperature,
         "epochs": args.epochs,
         "seed": args.seed,
-        "slices": {name: len(side.items) for name, side in sides.items()},
+        "slices": {"train": len(train), "validation": len(validation)},
     }
     write_facts(info, args.model)
     return 0
 
 
-def gathered(args: argparse.Namespace, info: dict, items: list, scale: float, file: Path) -> Closeups:
+def gathered(args: argparse.Namespace, info: dict, items: list[Item], scale: float, file: Path) -> np.ndarray:
     """From the run's folder, or gathered now and kept there."""
     if not file.is_file():
-        size = info["input_size"]
-        infer = engines.load(args.model, size, info=info)
-        closeups = Closeups.gather(args.data, items, infer, size, info["mask_temperature"], args.side, scale)
-        closeups.save(file)
-    return Closeups.load(file, items)
+        items = [item for item in items if item.mask]
+        if args.limit:
+            chosen = np.random.default_rng(args.seed).permutation(len(items))[: args.limit]
+            items = [items[i] for i in sorted(chosen)]
+        infer = engines.load(args.model, info["input_size"], info=info)
+        views = gather(args.data, items, infer, info["input_size"], info["mask_temperature"], args.side, scale)
+        part = file.with_name("part-" + file.name)
+        np.save(part, views)
+        part.replace(file)
+    return np.load(file)
 
 
 if __name__ == "__main__":

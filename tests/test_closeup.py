@@ -200,7 +200,7 @@ def test_every_engine_gives_the_outline_of_keras(network_file, engine):
 
 
 @pytest.mark.parametrize("engine", ["openvino-bf16", "openvino-int8"])
-def test_it_computes_in_float32_whatever_the_classifier_does(network_file, monkeypatch, engine):
+def test_it_computes_in_float32_whatever_the_classifier_does(monkeypatch, engine):
     made = []
     monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: True)
     monkeypatch.setattr(engines, "computes_int8", lambda: True)

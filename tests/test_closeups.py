@@ -8,7 +8,7 @@ from PIL import Image
 from model.closeup import SUREST
 from model.preprocessing import preprocess
 from model.training import closeups as closeups_module
-from model.training.closeups import BATCH, WIDER, Batches, Closeups, augment, build, fit, folded, overlap
+from model.training.closeups import BATCH, WIDER, Batches, augment, build, fit, folded, gather, overlap
 from model.training.dataset import Item
 from model.tumor_odds import log_odds
 from synthetic import head
@@ -16,7 +16,7 @@ from synthetic import head
 SIDE = 32
 
 
-def discs(count: int, side: int, shift: int = 0) -> Closeups:
+def discs(count: int, side: int, shift: int = 0) -> np.ndarray:
     """Bright discs, each outlined `shift` pixels too far to the right by the first look."""
     y, x = np.mgrid[:side, :side] - side / 2 + 0.5
     rng = np.random.default_rng(1)
@@ -27,7 +27,7 @@ def discs(count: int, side: int, shift: int = 0) -> Closeups:
         gray = np.where(inside, 220, 60) + rng.integers(0, 20, (side, side))
         first = np.where(np.hypot(x - shift, y) < radius, 0.7, 0.3) * 255
         views.append(np.stack([gray, first, inside * 255], axis=-1).astype(np.uint8))
-    return Closeups([Item(f"{n}.png", "kaggle", "Training", "glioma") for n in range(count)], np.stack(views))
+    return np.stack(views)
 
 
 # --- what it learns from
@@ -57,19 +57,18 @@ def test_what_has_a_tumor_and_is_outlined_is_gathered(folder):
         assert batch.shape == (1, 64, 64, 3)
         return {"mask": (batch[..., :1] > 0.95)[:, ::2, ::2].astype(np.float32) * 0.98 + 0.001}
 
-    gathered = Closeups.gather(data, items("healthy", "plain", "tumor", "other"), infer, 64, 1.0, SIDE)
-    assert [item.path for item in gathered.items] == ["tumor.png"]
-    assert gathered.views.shape == (1, SIDE, SIDE, 3) and gathered.views.dtype == np.uint8
-    gray, first, expert = np.moveaxis(gathered.views[0].astype(float) / 255, -1, 0)
+    gathered = gather(data, items("healthy", "plain", "tumor", "other"), infer, 64, 1.0, SIDE)
+    assert gathered.shape == (1, SIDE, SIDE, 3) and gathered.dtype == np.uint8
+    gray, first, expert = np.moveaxis(gathered[0].astype(float) / 255, -1, 0)
     assert expert[SIDE // 2, SIDE // 2] == 1.0
     side = 1.7 * np.ptp(np.flatnonzero(mask.any(axis=1))) + 0.06 * preprocess(pixels, 64)[1].side
     assert (expert > 0.5).mean() == pytest.approx(mask.sum() / side**2, rel=0.15)  # the outline's box is nearly the disc's
     assert ((first > 0.5) & (expert > 0.5)).sum() > 0.7 * (expert > 0.5).sum()
     assert gray[expert > 0.9].min() > 0.9
 
-    wider = Closeups.gather(data, items("tumor"), infer, 64, 1.0, SIDE, WIDER)
-    assert wider.views.shape == (1, round(SIDE * WIDER), round(SIDE * WIDER), 3)
-    assert (wider.views[..., 2] > 127).sum() == pytest.approx((expert > 0.5).sum(), rel=0.1)
+    wider = gather(data, items("tumor"), infer, 64, 1.0, SIDE, WIDER)
+    assert wider.shape == (1, round(SIDE * WIDER), round(SIDE * WIDER), 3)
+    assert (wider[..., 2] > 127).sum() == pytest.approx((expert > 0.5).sum(), rel=0.1)
 
 
 def test_what_the_first_look_misses_cannot_be_looked_at_closely(folder):
@@ -79,15 +78,7 @@ def test_what_the_first_look_misses_cannot_be_looked_at_closely(folder):
     with pytest.raises(
         ValueError, match=r"Expected tumors that the model outlines\. Received: 2 slices, of which it does none"
     ):
-        Closeups.gather(folder[0], items("tumor", "healthy"), infer, 64, 1.0, SIDE)
-
-
-def test_what_was_gathered_can_be_kept(tmp_path):
-    made = discs(3, SIDE)
-    made.save(tmp_path / "some.npz")
-    loaded = Closeups.load(tmp_path / "some.npz", made.items[::-1])
-    assert loaded.items == made.items
-    np.testing.assert_array_equal(loaded.views, made.views)
+        gather(folder[0], items("tumor", "healthy"), infer, 64, 1.0, SIDE)
 
 
 # --- how it is shown
@@ -96,11 +87,11 @@ def test_what_was_gathered_can_be_kept(tmp_path):
 def test_every_close_up_is_shown_once_an_epoch_in_another_order(monkeypatch):
     monkeypatch.setattr(closeups_module, "augment", lambda views, side, seed: (views[:, 0, 0, 0].numpy(), seed.numpy()))
     views = np.tile(np.arange(2 * BATCH, dtype=np.uint8)[:, None, None, None], (1, 8, 8, 3))
-    batches = Batches(Closeups([], views), 8, seed=4)
+    batches = Batches(views, 8, seed=4)
     assert len(batches) == 2
     first = [batches[i] for i in range(2)]
     assert sorted(np.concatenate([shown for shown, _ in first])) == list(range(2 * BATCH))
-    again = Batches(Closeups([], views), 8, seed=4)[0]
+    again = Batches(views, 8, seed=4)[0]
     assert all(np.array_equal(a, b) for a, b in zip(first[0], again, strict=True))
     batches.on_epoch_end()
     assert not np.array_equal(first[0][0], batches[0][0])
@@ -109,9 +100,9 @@ def test_every_close_up_is_shown_once_an_epoch_in_another_order(monkeypatch):
 def test_slice_first_look_and_mask_move_together():
     side = round(SIDE * WIDER)
     made = discs(12, side)
-    made.views[..., 0] = made.views[..., 2]  # what is bright is the tumor
-    shown, expert = augment(made.views, SIDE, np.array([3, 4], np.int32))
-    again, _ = augment(made.views, SIDE, np.array([3, 4], np.int32))
+    made[..., 0] = made[..., 2]  # what is bright is the tumor
+    shown, expert = augment(made, SIDE, np.array([3, 4], np.int32))
+    again, _ = augment(made, SIDE, np.array([3, 4], np.int32))
     np.testing.assert_array_equal(shown, again)
     shown, expert = shown.numpy(), expert.numpy()
     assert (shown.shape, expert.shape) == ((12, SIDE, SIDE, 2), (12, SIDE, SIDE, 1))
@@ -162,7 +153,7 @@ def test_folded_it_gives_the_same():
             layer.set_weights([w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])
     views = rng.random((2, SIDE, SIDE, 2), np.float32)
     expected = network.predict_on_batch(views)["mask"]
-    served = folded(network, 1.8)
+    served = folded(network)
     assert np.ptp(expected) > 0.05
     assert served.predict_on_batch(views)["mask"] == pytest.approx(expected, abs=1e-4)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in served.layers)
@@ -198,7 +189,7 @@ def test_it_learns_where_the_border_is_and_goes_on_when_it_was_killed(tmp_path, 
         fit(train, validation, tmp_path, 1.0, 8, seed=1)
     trained = fit(train, validation, tmp_path, 1.0, 8, seed=1)
     assert epochs == list(range(8))
-    views = validation.views.astype(np.float32) / 255
+    views = validation.astype(np.float32) / 255
     before, after = (
         np.mean(overlap(views[..., 2:], net.predict_on_batch(views[..., :2])["mask"])) for net in (network, trained)
     )

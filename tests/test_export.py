@@ -323,6 +323,10 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
     assert 1.0 <= drawn["closeup"].pop("temperature") <= 2.5
     assert drawn["closeup"] == {"side": 16, "epochs": 1, "seed": 1, "slices": {"train": 4, "validation": 4}}
     drawing = keras_engine.read(out, CLOSEUP).get_weights()
+    assert "was begun with model" in here(*closeup, status=2)  # that was of what the file outlined before
+    other = [*closeup[:-1], 50, "--run", tmp_path / "other"]
+    assert "The side must be a multiple of 16. Received: 50" in here(*other, status=2)
+    assert not (tmp_path / "other").exists()
     unchanged = ("training", "gate", "temperature", "int8_ranges")
     assert all(drawn[name] == facts[name] for name in unchanged)
 

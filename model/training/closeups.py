@@ -5,7 +5,6 @@ convolutions once it is trained. Its last convolution takes its input along, so 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -31,69 +30,51 @@ WIDER = 1.42  # how much further training looks than serving, so that what is tu
 NORMALIZATION_MOMENTUM = 0.95
 
 
-@dataclass
-class Closeups:
-    """What was outlined, closely.
+def gather(
+    data: Path, items: list[Item], infer: Callable, size: int, temperature: float, side: int, scale: float = 1.0
+) -> np.ndarray:
+    """Ask the first look about every slice that has a tumor in its mask, and look closely where it outlines something.
 
-    Attributes:
-        items: of the manifest, each with a tumor that the first look outlined, wherever it did.
-        views: uint8 (n, s, s, 3): gray and first look as `closeup.view` has them, and the expert's mask; 0..255.
+    Args:
+        infer: runs the network, see `model.engines`; size: its input's side.
+        temperature: of its mask.
+        side: of a close-up in pixels.
+        scale: how much further it looks, see `closeup.around`; its side in pixels grows as much.
+
+    Returns:
+        uint8 (n, s, s, 3), 0..255: gray and first look as `closeup.view` has them, and the expert's mask.
+
+    Raises:
+        ValueError: it outlines no tumor.
     """
-
-    items: list[Item]
-    views: np.ndarray
-
-    @classmethod
-    def gather(
-        cls, data: Path, items: list[Item], infer: Callable, size: int, temperature: float, side: int, scale: float = 1.0
-    ) -> "Closeups":
-        """Ask the first look about every slice that has a tumor in its mask, and look closely where it outlines something.
-
-        Args:
-            infer: runs the network, see `model.engines`; size: its input's side.
-            temperature: of its mask.
-            side: of a close-up in pixels.
-            scale: how much further it looks, see `closeup.around`; its side in pixels grows as much.
-
-        Raises:
-            ValueError: it outlines no tumor.
-        """
-        kept, views, wider = [], [], round(side * scale)
-        for item in items:
-            expert = tumor_in(data / item.mask) if item.mask else np.zeros(0, bool)
-            if not expert.any():
-                continue
-            pixels = read((data / item.path).read_bytes())[0]
-            image, frame = preprocess(pixels, size)
-            mask = infer(image[None, ..., None].repeat(3, axis=-1))["mask"][0, ..., 0]
-            outline = tumor_mask(mask, frame, temperature)
-            if not outline.any() or expert.shape != outline.shape:
-                continue
-            closeup = around(outline, frame, scale)
-            seen = [view(pixels, mask, frame, closeup, wider), closeup.from_input(expert, wider)[..., None]]
-            kept.append(item)
-            views.append(np.round(np.concatenate(seen, axis=-1) * 255).astype(np.uint8))
-        if not kept:
-            raise ValueError(f"Expected tumors that the model outlines. Received: {len(items)} slices, of which it does none")
-        return cls(kept, np.stack(views))
-
-    def save(self, file: Path) -> None:
-        """Keep the views; `load` needs the same items once more."""
-        np.savez_compressed(file, paths=[item.path for item in self.items], views=self.views)
-
-    @classmethod
-    def load(cls, file: Path, items: list[Item]) -> "Closeups":
-        with np.load(file) as saved:
-            named = {item.path: item for item in items}
-            return cls([named[path] for path in saved["paths"]], saved["views"])
+    views, wider = [], round(side * scale)
+    for item in items:
+        expert = tumor_in(data / item.mask) if item.mask else np.zeros(0, bool)
+        if not expert.any():
+            continue
+        pixels = read((data / item.path).read_bytes())[0]
+        image, frame = preprocess(pixels, size)
+        mask = infer(image[None, ..., None].repeat(3, axis=-1))["mask"][0, ..., 0]
+        outline = tumor_mask(mask, frame, temperature)
+        if not outline.any() or expert.shape != outline.shape:
+            continue
+        closeup = around(outline, frame, scale)
+        seen = [view(pixels, mask, frame, closeup, wider), closeup.from_input(expert, wider)[..., None]]
+        views.append(np.round(np.concatenate(seen, axis=-1) * 255).astype(np.uint8))
+    if not views:
+        raise ValueError(f"Expected tumors that the model outlines. Received: {len(items)} slices, of which it does none")
+    return np.stack(views)
 
 
 class Batches(keras.utils.PyDataset):
-    """One epoch of all close-ups in a random order, augmented; every epoch another, the same for the same seed."""
+    """One epoch of all close-ups in a random order, augmented; every epoch another, the same for the same seed.
 
-    def __init__(self, closeups: Closeups, side: int, seed: int):
+    `views` are what `gather` returns, looking further than `side`.
+    """
+
+    def __init__(self, views: np.ndarray, side: int, seed: int):
         super().__init__(workers=1, max_queue_size=4)
-        self.views, self.side, self.seed, self.epoch = closeups.views, side, seed, 0
+        self.views, self.side, self.seed, self.epoch = views, side, seed, 0
         self.on_epoch_end()
 
     def on_epoch_end(self) -> None:
@@ -116,7 +97,7 @@ def augment(views: tf.Tensor, side: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf
     The first look is made surer or less sure, and more or less generous: on a scanner that it has not seen it errs more.
 
     Args:
-        views: uint8 (n, s, s, 3), see `Closeups`.
+        views: uint8 (n, s, s, 3), see `gather`.
         side: of the middle in pixels, at most s.
         seed: int32 (2,).
 
@@ -135,7 +116,7 @@ def augment(views: tf.Tensor, side: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf
     return tf.concat([gray, tf.where(first > 0.0, told, 0.0)], axis=-1), expert
 
 
-def build(side: int, temperature: float, normalized: bool = True) -> keras.Model:
+def build(side: int, temperature: float = 1.0, normalized: bool = True) -> keras.Model:
     """The network from float32 (n, side, side, 2), see `closeup.view`, to `mask`, (n, side, side, 1) in [0, 1].
 
     Args:
@@ -170,16 +151,16 @@ def build(side: int, temperature: float, normalized: bool = True) -> keras.Model
     return keras.Model(inputs, {"mask": mask}, name="closeup")
 
 
-def fit(train: Closeups, validation: Closeups, run: Path, temperature: float, epochs: int, seed: int) -> keras.Model:
+def fit(train: np.ndarray, validation: np.ndarray, run: Path, temperature: float, epochs: int, seed: int) -> keras.Model:
     """Train it, or go on with the training that `run` holds; returns it folded.
 
     Args:
-        train: close-ups that look further.
+        train: close-ups that look further, see `gather`.
         validation: close-ups as they are served.
         run: gets `log.csv`, a row for each epoch; `val_overlap` is the mean Dice of what is likelier than not.
         temperature: see `build`.
     """
-    side = validation.views.shape[1]
+    side = validation.shape[1]
     network = build(side, temperature)
     batches = Batches(train, side, seed)
     steps = len(batches) * epochs
@@ -191,7 +172,7 @@ def fit(train: Closeups, validation: Closeups, run: Path, temperature: float, ep
         loss={"mask": dice_cross_entropy},
         metrics={"mask": [overlap]},
     )
-    views = validation.views.astype(np.float32) / 255.0
+    views = validation.astype(np.float32) / 255.0
     network.fit(
         batches,
         epochs=epochs,
@@ -200,7 +181,7 @@ def fit(train: Closeups, validation: Closeups, run: Path, temperature: float, ep
         callbacks=[keras.callbacks.BackupAndRestore(run / "backup"), keras.callbacks.CSVLogger(run / "log.csv", append=True)],
         verbose=2,
     )
-    return folded(network, temperature)
+    return folded(network)
 
 
 def overlap(mask, predicted):
@@ -210,9 +191,9 @@ def overlap(mask, predicted):
     return 2.0 * both / ops.maximum(ops.sum(mask, axis=(1, 2, 3)) + ops.sum(predicted, axis=(1, 2, 3)), 1.0)
 
 
-def folded(network: keras.Model, temperature: float) -> keras.Model:
+def folded(network: keras.Model) -> keras.Model:
     """The same without batch normalization: each is a factor and an offset for every channel of the convolution before it."""
-    served = build(network.input_shape[1], temperature, normalized=False)
+    served = build(network.input_shape[1], normalized=False)
     for layer in served.layers:
         if not layer.weights:
             continue

@@ -63,7 +63,7 @@ def export(
     network = build(size, None)
     for layer in network.layers:
         if layer.weights:
-            layer.set_weights([_half(w) for w in trained.get_layer(layer.name).get_weights()])
+            layer.set_weights([halved(w) for w in trained.get_layer(layer.name).get_weights()])
 
     arrays = {name: Arrays.load(data, split[name], size, run.parent) for name in ("train", "validation")}
     chosen = arrays["train"].images[evenly(split["train"], GATE_SLICES)]
@@ -82,10 +82,10 @@ def export(
     kernel, bias = whitening(train)
     fitted = [log_odds(train @ kernel + bias, features @ kernel + bias) for features in others]
     weights, offsets = (np.concatenate(parts, axis=-1) for parts in zip(*fitted, strict=True))
-    to_odds = _half(kernel @ weights), bias @ weights + offsets
-    served.get_layer("gate").set_weights([_half(kernel), bias])
+    to_odds = halved(kernel @ weights), bias @ weights + offsets
+    served.get_layer("gate").set_weights([halved(kernel), bias])
     served.get_layer("others").set_weights(to_odds)
-    distance = squared_distance(validation["features"] @ _half(kernel) + bias)
+    distance = squared_distance(validation["features"] @ halved(kernel) + bias)
     odds = validation["features"] @ to_odds[0] + to_odds[1]
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +108,11 @@ def export(
     }
     write_facts(info, out)
     return info
+
+
+def figures_of_others(info: dict) -> dict:
+    """What model.json quotes of other networks: all that stays when this one changes."""
+    return {name: report for name, report in info["figures"].items() if report["model"] != info["version"]}
 
 
 def identity(model: Path) -> dict:
@@ -224,7 +229,7 @@ def _without_initializers(config):
     return [_without_initializers(v) for v in config] if isinstance(config, list) else config
 
 
-def _half(weights: np.ndarray) -> np.ndarray:
+def halved(weights: np.ndarray) -> np.ndarray:
     """As the weights come back from the file, so that everything after is fitted on what is served."""
     return weights.astype(np.float16).astype(np.float32)
 
