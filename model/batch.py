@@ -4,9 +4,9 @@
         print(answer.record)
 
 Three stages run beside each other: `jobs` threads read and decode, the caller's thread gathers batches and takes the
-answers, as many threads as there are jobs and cores ask the model. Pillow, NumPy, zlib and the engines let go of the
-interpreter while they work. What is decoded and not yet answered is bounded: `jobs` files, and the batches that wait. A
-volume's slices are kept until its last one is answered.
+answers, as many threads as there are jobs and cores ask the model, and one more: while one crops slices and draws outlines,
+no core waits for it. Pillow, NumPy, zlib and the engines let go of the interpreter while they work. What is decoded and not
+yet answered is bounded: `jobs` files, and the batches that wait. A volume's slices are kept until its last one is answered.
 """
 
 import sys
@@ -19,12 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from model.classifier import BATCH
 from model.engines.processor import cores
 from model.prediction import Prediction, error_record, unread_record
 from model.reading import LIMITS, Budget, Limits, OverLimit, ReadError, Scan, read
 from model.study import Study, studies
 
+BATCH = 4  # slices that the model is asked about in one call: the fewer there are, the fewer lie decoded
+FEW = 16  # slices for each job: no more, and the first ones are there sooner when all cores work on each
 WAKE = 0.5  # seconds
 MAX_BATCH_VALUES = 100_000_000  # decoded, so that a folder of large pictures does not fill the memory
 
@@ -94,7 +95,7 @@ class Answer:
 
 def answer_files(classifier, sources: Iterable[Source], jobs: int = 1, limits: Limits = LIMITS) -> Iterator[Answer]:
     """Answer for every slice of every source, in order, whatever the number of `jobs`; nothing is raised for a bad file."""
-    at_once = min(jobs, cores())
+    at_once = min(jobs, cores()) + (jobs > 1)  # the one more leaves no core idle
     readers, askers = ThreadPoolExecutor(jobs), ThreadPoolExecutor(at_once)
     try:
         batches = _batches(_read_ahead(readers, sources, jobs, classifier.version, limits))
@@ -119,7 +120,7 @@ def threads_for(files: int, jobs: int) -> int:
     """How many threads each inference is to have: where many come, a core works on its own slice and waits for no other; a
     few slices are answered sooner by all cores (0).
     """
-    return max(1, cores() // jobs) if jobs > 1 and files > jobs * BATCH else 0
+    return max(1, cores() // jobs) if jobs > 1 and files > jobs * FEW else 0
 
 
 def _asked(askers, at_once: int, classifier, batches: Iterable[list[Answer]]) -> Iterator[Answer]:

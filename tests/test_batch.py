@@ -13,8 +13,7 @@ from PIL import Image
 
 from fakes import FakeClassifier, pages, picture, refused
 from model import batch
-from model.batch import Source, answer_files
-from model.classifier import BATCH
+from model.batch import BATCH, FEW, Source, answer_files
 from model.reading import Limits
 
 
@@ -59,8 +58,8 @@ def test_the_answers_do_not_depend_on_the_jobs():
 
 def test_batches_are_filled_across_files_and_errors():
     fake = FakeClassifier()
-    list(answer_files(fake, given(*[picture()] * 10, b"text", *[picture()] * 10)))
-    assert [len(call) for call in fake.calls] == [BATCH, 20 - BATCH]
+    list(answer_files(fake, given(*[picture()] * (BATCH - 1), b"text", *[picture()] * (BATCH - 1))))
+    assert [len(call) for call in fake.calls] == [BATCH, BATCH - 2]
 
 
 def test_the_slices_of_a_file_are_answered_in_pieces():
@@ -196,22 +195,27 @@ def test_standard_input_is_read_until_it_is_over_the_limit(fake, monkeypatch):
 
 @pytest.mark.parametrize(
     ("files", "jobs", "cores", "threads"),
-    [(1, 2, 2, 0), (2 * BATCH, 2, 2, 0), (2 * BATCH + 1, 2, 2, 1), (1000, 1, 2, 0), (1000, 4, 2, 1), (1000, 4, 8, 2)],
+    [(1, 2, 2, 0), (2 * FEW, 2, 2, 0), (2 * FEW + 1, 2, 2, 1), (1000, 1, 2, 0), (1000, 4, 2, 1), (1000, 4, 8, 2)],
 )
 def test_many_slices_are_answered_a_core_each_and_a_few_by_all(monkeypatch, files, jobs, cores, threads):
     monkeypatch.setattr(batch, "cores", lambda: cores)
     assert batch.threads_for(files, jobs) == threads
 
 
-def test_no_more_batches_are_asked_at_once_than_there_are_jobs_and_cores(monkeypatch):
-    """Two batches at a time: had they to wait for each other, the barrier would break."""
-    monkeypatch.setattr(batch, "cores", lambda: 2)
-    meeting = threading.Barrier(2, timeout=20)
+@pytest.mark.parametrize(("jobs", "cores", "at_once"), [(1, 2, 1), (2, 2, 3), (4, 2, 3), (2, 8, 3), (4, 8, 5)])
+def test_one_batch_more_is_asked_at_once_than_there_are_jobs_and_cores(monkeypatch, jobs, cores, at_once):
+    """Were there fewer, the barrier would break; were there more, they would be counted."""
+    monkeypatch.setattr(batch, "cores", lambda: cores)
+    meeting, asking, most = threading.Barrier(at_once, timeout=20), [], []
 
     class Meets(FakeClassifier):
         def predict(self, slices, aspects):
+            asking.append(1)
+            most.append(len(asking))
             meeting.wait()
+            asking.pop()
             return super().predict(slices, aspects)
 
-    answers = list(answer_files(Meets(), given(*[picture()] * (4 * BATCH)), jobs=4))
-    assert [answer.record["status"] for answer in answers] == ["ok"] * 4 * BATCH
+    answers = list(answer_files(Meets(), given(*[picture()] * (4 * at_once * BATCH)), jobs=jobs))
+    assert [answer.record["status"] for answer in answers] == ["ok"] * 4 * at_once * BATCH
+    assert max(most) == at_once

@@ -26,9 +26,8 @@ that would take more memory than the target leaves, and ncnn, too, arranges them
 loads them.
 
 The fewer bits the network takes, the less of a page's time is inference. Tried, and left, because each gained little and
-took memory or time at the start, or gained nothing: several slices in one inference, one more thread that prepares slices in
-`scripts/predict.py`, weights of half precision in the graph, imports or templates beside the network's compilation,
-Winograd's convolutions of larger tiles, and of the smallest places."""
+took memory or time at the start, or gained nothing: several slices in one inference, weights of half precision in the graph,
+imports or templates beside the network's compilation, Winograd's convolutions of larger tiles, and of the smallest places."""
 
 
 def markdown(report: dict) -> str:
