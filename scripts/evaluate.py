@@ -176,14 +176,14 @@ def measure_corruptions(classifier: Classifier, args: argparse.Namespace) -> Mea
     known = [case for case in cases if case.label in LABELS]
     if not known:
         raise FileNotFoundError(f"Expected slices of a known class, to corrupt. Received: {len(cases)} of none")
-    report = robustness(classifier, known, progress)
-    read = report["none"]["accuracy"]["of"]
-    left_out = of_folders(found) | {"tumors_of_unknown_type": len(cases) - len(known), "unreadable": len(known) - read}
+    report, answers = robustness(classifier, known, progress)
+    answers.unreadable += found.closed if found else []
+    left_out = of_folders(found) | {"tumors_of_unknown_type": len(cases) - len(known), "unreadable": len(answers.unreadable)}
     lines = [f"{'corruption':18}{'accuracy':>10}{'refused':>10}{'confident errors':>18}"]
     for name, row in report.items():
         shares = [f"{100 * row[key]['value']:.1f} %" for key in ("accuracy", "refused", "confident_errors")]
         lines.append(f"{name:18}{shares[0]:>10}{shares[1]:>10}{shares[2]:>18}")
-    lines += [f"slices: {read}", *unreadable(found.closed if found else []), *told(left_out)]
+    lines += [f"slices: {len(answers.truth)}", *unreadable(answers.unreadable), *told(left_out)]
     return Measured(report, left_out, lines, lambda folder: robustness_plot(report, folder / "corruptions.png"))
 
 
@@ -207,13 +207,13 @@ def unreadable(names: Iterable[str]) -> list[str]:
 
 
 def told(left_out: dict) -> list[str]:
-    """In words: which folder was taken for which class, and what was not measured."""
+    """In words: which folder was taken for which class, and what was not measured, but for what `unreadable` names."""
     lines = [f"{folder} taken for {label}" for folder, label in left_out.get("taken_for", {}).items() if folder != label]
     for folder, count in left_out.get("folders", {}).items():
         lines.append(f"left out: files {'beside the folders' if folder == BESIDE else f'in {folder}'}: {count}")
     for ending, count in left_out.get("kinds", {}).items():
         lines.append(f"left out: files {f'named *{ending}' if ending else 'without an ending'}: {count}")
-    counts = {name.replace("_", " "): count for name, count in left_out.items() if isinstance(count, int) and count}
+    counts = {name.replace("_", " "): n for name, n in left_out.items() if isinstance(n, int) and n and name != "unreadable"}
     return [printable(line) for line in (*lines, *(f"left out: {name}: {count}" for name, count in counts.items()))]
 
 

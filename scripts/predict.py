@@ -61,15 +61,18 @@ def aligned(record: dict) -> str:
         notes = [f"study of {study['stop'] - study['start']} slices"]
         notes += [f"{study['volume_ml']:.1f} ml"] if study["volume_ml"] is not None else []
         if (best := study["best_slice"]) is not None:
-            notes += [f"best {printable(study['files'][best]) if 'files' in study else best}"]
+            notes += [f"best {study['files'][best] if 'files' in study else best}"]
         notes += ["uncertain"] if study["uncertain"] else []
         probability = f"{study['probabilities'][study['label']]:.3f}" if study["label"] else ""
-        return f"{printable(record['file'])[-40:]:40} {study['label'] or 'none':12} {probability:>11}  {', '.join(notes)}\n"
+        return row(record["file"], "", study["label"] or "none", probability, ", ".join(notes))
     label = record.get("label", record["status"])
     probability = f"{record['probabilities'][label]:.3f}" if record["status"] == "ok" else ""
-    note = printable(". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", record.get("reason")))))
-    name = printable("/".join(filter(None, (record["file"], record.get("entry")))))
-    return f"{name[-40:]:40} {label:12} {probability:>11}  {note}".rstrip() + "\n"
+    note = ". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", record.get("reason"))))
+    return row("/".join(filter(None, (record["file"], record.get("entry")))), record["slice"], label, probability, note)
+
+
+def row(file: str, number: int | str, answer: str, probability: str, note: str) -> str:
+    return f"{printable(file)[-40:]:40} {number:>5}  {answer:12} {probability:>11}  {printable(note)}".rstrip() + "\n"
 
 
 FORMATS = {
@@ -79,7 +82,7 @@ FORMATS = {
         csv_lines(columns=COLUMNS + STUDY_COLUMNS),
         lambda record: csv_lines([record], header=False, columns=COLUMNS + STUDY_COLUMNS),
     ),
-    "table": Format(f"{'file':40} {'answer':12} {'probability':>11}  note\n", aligned),
+    "table": Format(row("file", "slice", "answer", "probability", "note"), aligned),
 }
 
 

@@ -56,13 +56,15 @@ def test_gamma_and_bias():
 def test_robustness_counts_what_goes_wrong(tmp_path):
     """The oracle calls a slice with bright pixels a glioma: darkened, none is left; inverted, every slice is one."""
     write_tree(tmp_path)
-    report = robustness(Oracle(), find_cases(tmp_path / "brain_tumor_mri" / "Testing"))
+    report, as_they_come = robustness(Oracle(), find_cases(tmp_path / "brain_tumor_mri" / "Testing"))
+    assert len(as_they_come.truth) == 16
     assert list(report) == ["none", *(c.__name__ for c in CORRUPTIONS)]
     assert report["none"]["accuracy"]["hits"] == 8  # gliomas and notumor
     assert report["low_contrast"]["accuracy"]["hits"] == 4  # notumor only
     assert report["inverted"]["accuracy"]["hits"] == 4  # glioma only
     assert report["inverted"]["confident_errors"]["hits"] == 12
     assert report["inverted"]["refused"]["hits"] == 0
-    assert robustness(Oracle(), find_cases(tmp_path / "brain_tumor_mri" / "Testing")[::2])["none"]["accuracy"]["of"] == 8
+    some, _ = robustness(Oracle(), find_cases(tmp_path / "brain_tumor_mri" / "Testing")[::2])
+    assert some["none"]["accuracy"]["of"] == 8
     robustness_plot(report, tmp_path / "plots" / "c.png")
     assert np.asarray(Image.open(tmp_path / "plots" / "c.png")).std() > 10

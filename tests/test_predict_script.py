@@ -102,29 +102,30 @@ def test_csv_and_standard_input():
 def test_table_names_the_file_as_it_was_given():
     done = predict("samples/notumor_Te-no_0021.jpg", "--format", "table")
     header, line = done.stdout.decode().splitlines()
-    assert header.split() == ["file", "answer", "probability", "note"]
-    assert line.split()[:2] == ["samples/notumor_Te-no_0021.jpg", "notumor"]
+    assert header.split() == ["file", "slice", "answer", "probability", "note"]
+    assert line.split()[:3] == ["samples/notumor_Te-no_0021.jpg", "0", "notumor"]
 
 
 def test_table_notes_what_is_uncertain_and_why_and_what_was_refused():
     chances = {"glioma": 0.97, "meningioma": 0.01, "notumor": 0.01, "pituitary": 0.01}
-    sure = {"file": "a.png", "status": "ok", "label": "glioma", "probabilities": chances, "uncertain": False}
-    refused = {"file": "b.png", "status": "refused", "reason": "The image is blank."}
+    sure = {"file": "a.png", "slice": 0, "status": "ok", "label": "glioma", "probabilities": chances, "uncertain": False}
+    refused = {"file": "b.png", "slice": 0, "status": "refused", "reason": "The image is blank."}
     records = [sure, sure | {"uncertain": True}, sure | {"uncertain": True, "reason": "This looks like CT."}, refused]
-    assert [aligned(record)[65:] for record in records] == [
+    assert [aligned(record)[72:] for record in records] == [
         "\n",
         "  uncertain\n",
         "  uncertain. This looks like CT.\n",
         "  The image is blank.\n",
     ]
     assert aligned(refused | {"file": "heads.zip", "entry": "b.png"}).startswith("heads.zip/b.png     ")
+    assert aligned(refused | {"file": "head.nii", "slice": 12}).split()[:3] == ["head.nii", "12", "refused"]
 
 
 def test_table_shows_no_control_characters():
     """A terminal would obey them."""
-    record = {"file": "a\x1b]0;b\x07\n.png", "status": "error", "reason": "Received: \x9b2J."}
+    record = {"file": "a\x1b]0;b\x07\n.png", "slice": 0, "status": "error", "reason": "Received: \x9b2J."}
     name = "a\\x1b]0;b\\x07\\n.png"
-    assert aligned(record) == f"{name:40} {'error':12} {'':11}  Received: \\x9b2J.\n"
+    assert aligned(record) == f"{name:40}     0  {'error':12} {'':11}  Received: \\x9b2J.\n"
     study = {"start": 0, "stop": 2, "label": None, "volume_ml": None, "best_slice": 0, "files": ["\x1bc"], "uncertain": True}
     assert aligned({"file": "\x1b", "study": study}).split() == [
         "\\x1b", "none", "study", "of", "2", "slices,", "best", "\\x1bc,", "uncertain",

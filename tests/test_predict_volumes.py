@@ -63,6 +63,7 @@ def test_studies_in_csv_and_table(script, fake, volumes, capsys):
     assert lines[25].split() == [
         "below/head.nii", "glioma", "0.970", "study", "of", "24", "slices,", "33.5", "ml,", "best", rows[24]["best_slice"]
     ]  # fmt: skip
+    assert lines[24].split()[:2] == ["below/head.nii", "23"]
     assert lines[30].split()[:2] == ["pages.tif", "notumor"] and "ml" not in lines[30]
 
 

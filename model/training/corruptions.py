@@ -123,16 +123,18 @@ CORRUPTIONS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
 """Each takes and gives uint8 (H, W)."""
 
 
-def robustness(classifier: Classifier, cases: list[Case], progress=lambda cases: cases) -> dict[str, dict]:
-    """Accuracy, refusals and confident errors as the slices come and under each corruption, by its name.
+def robustness(classifier: Classifier, cases: list[Case], progress=lambda cases: cases) -> tuple[dict[str, dict], Answers]:
+    """Accuracy, refusals and confident errors as the slices come and under each corruption, by its name; and what was said of
+    them as they come.
 
     A confident error is a wrong class with a probability of at least 0.9. Arguments are those of `asking.ask`.
     """
-    report = {"none": _summary(ask(classifier, cases, progress))}
+    as_they_come = ask(classifier, cases, progress)
+    report = {"none": _summary(as_they_come)}
     for corrupt in CORRUPTIONS:
         given = ask(classifier, cases, progress, lambda p, corrupt=corrupt: corrupt(_gray8(p)))
         report[corrupt.__name__] = _summary(given)
-    return report
+    return report, as_they_come
 
 
 def robustness_plot(report: dict[str, dict], path: Path) -> None:
