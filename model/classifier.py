@@ -27,6 +27,7 @@ NOT_BRAIN_MRI = (
     "slice of a head: axial, coronal or sagittal."
 )
 SEVERAL_SLICES = "This looks like several slices in one picture. Expected one slice: please give each by itself."
+UNLIKE = "This is unlike nearly all brain MRI slices that the classifier knows, so its answer may mean nothing."
 LOOKS_LIKE_CT = "This looks like computed tomography (CT). The classifier knows MRI alone, so its answer means nothing here."
 
 
@@ -139,13 +140,13 @@ class Classifier:
         self, refusal: str | None, frame: Frame, score: float, looks: set[str], probabilities, mask, evidence
     ) -> Prediction:
         outline = np.zeros((frame.height, frame.width), bool)
-        ct = "ct" in looks
+        doubt = LOOKS_LIKE_CT if "ct" in looks else UNLIKE if score < self._gate.doubtful_below else None
         if not refusal and (score < 0.5 or looks - {"ct"}):
             refusal = SEVERAL_SLICES if score >= 0.5 and "body" not in looks else NOT_BRAIN_MRI
         if refusal:
             return Prediction("refused", min(score, 0.49), outline, reason=refusal, frame=frame)
         best = int(probabilities.argmax())
-        uncertain = bool(ct or probabilities[best] < self._uncertain_below)
+        uncertain = bool(doubt or probabilities[best] < self._uncertain_below)
         if best != NOTUMOR or (uncertain and outline_odds(mask[None])[0] > 0.0):
             outline = tumor_mask(mask, frame, self._mask_temperature)
         return Prediction(
@@ -156,7 +157,7 @@ class Classifier:
             probabilities=dict(zip(LABELS, probabilities.tolist(), strict=True)),
             uncertain=uncertain,
             tumor=region(outline),
-            reason=LOOKS_LIKE_CT if ct else None,
+            reason=doubt,
             evidence=np.asarray(evidence, np.float32),
             frame=frame,
         )

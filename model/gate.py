@@ -3,6 +3,7 @@ those of training, and whether they are rather those of something that is easily
 """
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,11 +27,18 @@ class Gate:
         threshold: squared distance above which a slice is refused.
         sharpness: how fast `in_distribution` falls around the threshold.
         others: for each of OTHERS, the log-odds above which a slice is taken for it.
+        doubtful: squared distance above which an answer is uncertain: nearly all slices that are known lie nearer.
     """
 
     threshold: float
     sharpness: float
     others: Mapping[str, float]
+    doubtful: float = math.inf
+
+    @property
+    def doubtful_below(self) -> float:
+        """The `in_distribution` below which an answer is uncertain, in [0, 1)."""
+        return self._score(self.doubtful)
 
     def in_distribution(self, whitened: np.ndarray) -> np.ndarray:
         """Score of (n, d) whitened features: float64 (n,) in (0, 1); 0.5 at the threshold, higher is more familiar.
@@ -38,7 +46,10 @@ class Gate:
         The squared norm of whitened features is the Mahalanobis distance to the training slices (Lee et al.,
         arXiv:1807.03888).
         """
-        return 1 / (1 + (squared_distance(whitened) / self.threshold) ** self.sharpness)
+        return self._score(squared_distance(whitened))
+
+    def _score(self, distance):
+        return 1 / (1 + (distance / self.threshold) ** self.sharpness)
 
     def looks_like(self, odds: np.ndarray) -> list[set[str]]:
         """What each of n slices looks like, of its log-odds, (n, len(OTHERS)).

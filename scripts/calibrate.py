@@ -1,9 +1,10 @@
-"""Fit a trained model's calibration anew on validation slices, as train.py does at its end: model.json changes, model.h5 not.
+"""Fit a trained model's calibration and thresholds anew on validation slices, as train.py does at its end: model.json changes,
+model.h5 not.
 
-With --gate all that is fitted after training is fitted anew, the gate and what tells others from brain MRI, too: then model.h5
-changes, but for the weights that were trained. What was measured of this model before no longer holds, so those figures leave
-model.json; measure.py fills them in again. --ranges measures anew only what 8 bits have to cover, which no other engine's
-answers depend on; sameness.py --record then has to tell whether they are good enough.
+With --gate all that is fitted after training is fitted anew, the gate's features and what tells others from brain MRI, too:
+then model.h5 changes, but for the weights that were trained. What was measured of this model before no longer holds, so those
+figures leave model.json; measure.py fills them in again. --ranges measures anew only what 8 bits have to cover, which no other
+engine's answers depend on; sameness.py --record then has to tell whether they are good enough.
 """
 
 import argparse
@@ -21,11 +22,12 @@ import keras
 from model.classifier import DEFAULT_MODEL
 from model.engines import keras_engine
 from model.engines.network_file import CLOSEUP
+from model.gate import squared_distance
 from model.training.arrays import Arrays
 from model.training.averaging import average
 from model.training.calibration import calibration
 from model.training.dataset import load_manifest
-from model.training.export import export, figures_of_others, fit_mask_temperature
+from model.training.export import export, figures_of_others, fit_mask_temperature, gate_facts
 from model.training.familiar import evenly
 from model.training.network import build
 from model.training.odds import asked, split_of
@@ -38,7 +40,7 @@ def main() -> int:
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--gate", action="store_true", help="fit the gate, too")
+    what.add_argument("--gate", action="store_true", help="fit all of the gate, too")
     what.add_argument("--ranges", action="store_true", help="measure the ranges of 8 bits, and nothing else")
     args = parser.parse_args()
     file = args.model.with_name("model.json")
@@ -66,6 +68,7 @@ def main() -> int:
     fitted = calibration(given["probabilities"], given["mask"], validation)
     arrays = Arrays.load(args.data, validation, info["input_size"], args.manifest.parent)
     fitted["mask_temperature"] = fit_mask_temperature(given["mask"], arrays.masks, arrays.has_mask)
+    fitted["gate"] = gate_facts(squared_distance(given["gate"]), given["others"])
     for name, value in fitted.items():
         print(f"{name}: {info.get(name)} -> {value}")
     number, _, weights = info["version"].split(".")

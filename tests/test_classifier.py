@@ -10,7 +10,16 @@ import keras
 import numpy as np
 import pytest
 
-from model.classifier import DEFAULT_MODEL, NOT_BRAIN_MRI, SEVERAL_SLICES, Classifier, ModelFileError, calibrate
+from model.classifier import (
+    DEFAULT_MODEL,
+    LOOKS_LIKE_CT,
+    NOT_BRAIN_MRI,
+    SEVERAL_SLICES,
+    UNLIKE,
+    Classifier,
+    ModelFileError,
+    calibrate,
+)
 from model.engines.network_file import REPAIR
 from model.labels import LABELS
 
@@ -19,7 +28,7 @@ INFO = {
     "input_size": 64,
     "temperature": 1.0,
     "uncertain_below": 0.6,
-    "gate": {"threshold": 4.0, "sharpness": 3.0, "others": {"ct": -2.0, "body": -1.0, "several": 1.0}},
+    "gate": {"threshold": 4.0, "doubtful": 2.0, "sharpness": 3.0, "others": {"ct": -2.0, "body": -1.0, "several": 1.0}},
 }
 
 
@@ -257,6 +266,24 @@ def test_far_features_are_refused_without_a_label(slices):
     assert answer.label is None and answer.probabilities is None and answer.evidence is None
     assert answer.in_distribution < 0.5
     assert answer.reason.startswith("This does not look like the brain MRI slices")
+
+
+@pytest.mark.parametrize(
+    ("gate", "ct", "reason"), [(1.4, -9.0, None), (1.42, -9.0, UNLIKE), (1.99, -9.0, UNLIKE), (1.99, 9.0, LOOKS_LIKE_CT)]
+)
+def test_the_answer_for_what_is_unlike_nearly_all_that_is_known_is_uncertain_and_says_why(slices, gate, ct, reason):
+    """Squared distances of 1.96 and 2.02 where more than 2 is doubtful, and 3.96 where more than 4 is refused."""
+    infer = fake_network([0.01, 0.97, 0.01, 0.01], mask_value=1.0, gate=gate, ct=ct)
+    answer = Classifier(infer, INFO).predict(slices[:1])[0]
+    assert (answer.status, answer.label, answer.uncertain) == ("ok", "meningioma", reason is not None)
+    assert answer.reason == reason
+    assert answer.tumor is not None
+
+
+def test_a_model_that_does_not_tell_what_is_doubtful_doubts_nothing_that_it_answers(slices):
+    info = INFO | {"gate": {name: value for name, value in INFO["gate"].items() if name != "doubtful"}}
+    answer = Classifier(fake_network([0.01, 0.97, 0.01, 0.01], gate=1.99), info).predict(slices[:1])[0]
+    assert (answer.status, answer.uncertain, answer.reason) == ("ok", False, None)
 
 
 @pytest.mark.parametrize("odds, ct", ((-2.1, False), (-1.9, True), (9.0, True)))

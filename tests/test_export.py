@@ -170,11 +170,12 @@ def test_whitening_of_few_slices_is_shrunk_so_that_new_ones_are_not_far():
     assert squared_distance(new @ kernel + bias).mean() == pytest.approx(1.0, abs=0.2)
 
 
-def test_gate_would_refuse_one_percent_of_validation_without_its_slack():
+def test_gate_doubts_one_percent_of_validation_and_refuses_what_lies_further_than_its_slack():
     distance = np.random.default_rng(0).chisquare(8, 5000) / 8
     odds = np.random.default_rng(1).normal((-6, -4, -2), 1, (5000, 3))
     facts = gate_facts(distance, odds)
-    assert (distance > facts["threshold"] / GATE_SLACK).mean() == pytest.approx(0.01, abs=0.002)
+    assert (distance > facts["doubtful"]).mean() == pytest.approx(0.01, abs=0.002)
+    assert facts["threshold"] == pytest.approx(GATE_SLACK * facts["doubtful"], rel=1e-4)
     score = 1 / (1 + (np.median(distance) / facts["threshold"]) ** facts["sharpness"])
     assert score == pytest.approx(0.95, abs=0.005)
     assert list(facts["others"]) == list(SLACK) == list(OTHERS)

@@ -155,6 +155,11 @@ def test_in_distribution_falls_with_the_distance(distance, score):
     np.testing.assert_allclose(gate.in_distribution(features), [score], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("doubtful", "score"), [(1.0, 8 / 9), (2.0, 0.5), (float("inf"), 0.0)])
+def test_what_is_doubtful_is_told_as_a_score_too(doubtful, score):
+    assert Gate(threshold=2.0, sharpness=3.0, others={}, doubtful=doubtful).doubtful_below == pytest.approx(score)
+
+
 def test_in_distribution_is_given_for_each_row_between_0_and_1():
     features = np.random.default_rng(0).normal(0, 3, (50, 16))
     scores = Gate(2.0, 4.0, {}).in_distribution(features)

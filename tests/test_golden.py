@@ -17,7 +17,7 @@ GOLDEN = {  # sample: (label, its probability, whether it is called uncertain)
     "glioma_Te-gl_0015.jpg": ("glioma", 1.000, False),
     "meningioma_Te-me_0016.jpg": ("meningioma", 0.935, False),
     "meningioma_Te-me_0018.jpg": ("meningioma", 0.864, True),
-    "meningioma_Te-me_0020.jpg": ("meningioma", 0.995, False),
+    "meningioma_Te-me_0020.jpg": ("meningioma", 0.995, True),
     "notumor_Te-no_0021.jpg": ("notumor", 0.915, True),
     "notumor_Te-no_0022.jpg": ("notumor", 0.738, True),
     "notumor_Te-no_0023.jpg": ("glioma", 0.608, True),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.classifier import LOOKS_LIKE_CT, UNLIKE
 from model.prediction import Prediction
 from model.training.kinds import doubts, refusals
 from test_walking import shut
@@ -14,14 +15,17 @@ def counted(report: dict[str, dict]) -> dict[str, tuple[int, int]]:
 
 
 class Squeamish:
-    """Refuses what is bright."""
+    """Refuses what is bright, and is not sure of what is dark."""
 
     def predict(self, slices):
-        return [Prediction("refused" if s.mean() > 100 else "ok", 0.5, np.zeros(s.shape, bool)) for s in slices]
+        return [
+            Prediction("refused" if s.mean() > 100 else "ok", 0.5, np.zeros(s.shape, bool), uncertain=bool(s.mean() < 20))
+            for s in slices
+        ]
 
 
 def test_refusals_are_counted_by_kind(tmp_path):
-    for kind, values in {"photos": (200, 210, 50), "x_rays": (220,)}.items():
+    for kind, values in {"photos": (200, 210, 50, 10), "x_rays": (220,)}.items():
         (tmp_path / kind).mkdir()
         for number, value in enumerate(values):
             Image.new("L", (64, 64), value).save(tmp_path / kind / f"{number}.png")
@@ -29,18 +33,19 @@ def test_refusals_are_counted_by_kind(tmp_path):
     (tmp_path / "photos" / "below" / "broken.png").write_bytes(b"no image")
     (tmp_path / "photos" / "gone.png").symlink_to("nowhere")
     report, unreadable = refusals(Squeamish(), tmp_path)
-    assert counted(report) == {"photos": (2, 3), "x_rays": (1, 1), "all": (3, 4)}
+    assert counted(report) == {"photos": (2, 4), "x_rays": (1, 1), "all": (3, 5), "answered_surely": (1, 5)}
     assert unreadable == ["photos/below/broken.png", "photos/gone.png"]
     with pytest.raises(FileNotFoundError, match="Expected images below"):
         refusals(Squeamish(), tmp_path / "nowhere")
 
 
 class Wary:
-    """Refuses what is bright, and says of what is dark that it looks like CT."""
+    """Refuses what is bright, says of what is dark that it looks like CT, and of one gray that it is unlike what it knows."""
 
     def predict(self, slices):
-        reasons = ["Bright." if s.mean() > 200 else "Dark." if s.mean() < 50 else None for s in slices]
-        status = {"Bright.": "refused", "Dark.": "ok", None: "ok"}
+        means = [s.mean() for s in slices]
+        reasons = ["Bright." if m > 200 else LOOKS_LIKE_CT if m < 50 else UNLIKE if m == 90 else None for m in means]
+        status = {"Bright.": "refused", LOOKS_LIKE_CT: "ok", UNLIKE: "ok", None: "ok"}
         return [
             Prediction(status[why], 0.5, np.zeros(s.shape, bool), reason=why) for why, s in zip(reasons, slices, strict=True)
         ]
@@ -62,7 +67,7 @@ def test_images_beside_the_folders_are_of_the_folders_own_name(tmp_path, monkeyp
         Image.new("L", (64, 64), value).save(folder / f"{number}.png")
     shut(monkeypatch, folder / "shut")
     report, unreadable = refusals(Squeamish(), folder)
-    assert counted(report) == {"photos": (1, 2), "all": (1, 2)}
+    assert counted(report) == {"photos": (1, 2), "all": (1, 2), "answered_surely": (1, 2)}
     assert unreadable == ["shut"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
 
-from model.classifier import LOOKS_LIKE_CT, SEVERAL_SLICES
+from model.classifier import LOOKS_LIKE_CT, SEVERAL_SLICES, UNLIKE
 from scripts.gather_bodies import SAMPLES, pairs
 from scripts.gather_ct import WINDOWS, toned
 
@@ -90,6 +90,13 @@ def test_head_ct_as_a_picture_is_called_ct_and_not_relied_on(classifier, window)
     picture = toned(head_ct(), *WINDOWS[window])
     for answer in classifier.predict([picture, picture[::2, ::2], picture[:, ::-1]]):
         assert (answer.status, answer.uncertain, answer.reason) == ("ok", True, LOOKS_LIKE_CT)
+
+
+def test_what_is_nearly_refused_is_not_relied_on(classifier):
+    """Someone's bones in a nuclear scan, which pydicom comes with, as a picture that does not tell its modality."""
+    pixels = pydicom.dcmread(get_testdata_file("JPEG2000.dcm")).pixel_array
+    answer = classifier.predict([pixels])[0]
+    assert (answer.status, answer.uncertain, answer.reason) == ("ok", True, UNLIKE), f"{answer.in_distribution:.2f}"
 
 
 def test_a_head_of_another_scanner_is_answered(classifier):

@@ -6,7 +6,7 @@ import pytest
 
 import format_samples
 from fakes import picture
-from model.classifier import LOOKS_LIKE_CT, NOT_BRAIN_MRI, SEVERAL_SLICES
+from model.classifier import LOOKS_LIKE_CT, NOT_BRAIN_MRI, SEVERAL_SLICES, UNLIKE
 from model.formats import dicom_terms
 from model.gate import look
 from model.reading import LIMITS, ReadError, read
@@ -40,7 +40,7 @@ def test_every_reason_of_the_gate_has_a_template(app, name):
         assert reason and "lang" not in said(reason)
 
 
-@pytest.mark.parametrize("reason", (NOT_BRAIN_MRI, SEVERAL_SLICES, LOOKS_LIKE_CT))
+@pytest.mark.parametrize("reason", (NOT_BRAIN_MRI, SEVERAL_SLICES, LOOKS_LIKE_CT, UNLIKE))
 def test_every_reason_of_the_network_has_a_template(app, reason):
     with app.test_request_context(headers={"Accept-Language": "es"}):
         assert "lang" not in said(reason) and said(reason) != reason

@@ -34,12 +34,18 @@ FIGURES = {  # by the names of model/measured.py, which documents for engineers 
     "Photographs refused": lazy_gettext("Photographs that were refused"),
     "Chest CT refused": lazy_gettext("CT slices of the chest that were refused"),
     "Breast ultrasound refused": lazy_gettext("Ultrasound pictures of the breast that were refused"),
+    "… of all three kinds answered, and not called uncertain": lazy_gettext(
+        "… of all three kinds that were answered, and not called uncertain"
+    ),
     "Chest CT of another source, soft-tissue window, refused": lazy_gettext(
         "CT slices of the chest from elsewhere, shown as for soft tissue, that were refused"
     ),
     "Abdominal CT, likewise": lazy_gettext("CT slices of the abdomen that were refused"),
     "Abdominal MRI, refused": lazy_gettext("MRI slices of the abdomen that were refused"),
     "Two brain slices in one picture, refused": lazy_gettext("Pictures of two brain slices that were refused"),
+    "… of all other parts of the body, and pairs, answered and not called uncertain": lazy_gettext(
+        "… of all pictures of other parts of the body, and of two slices, that were answered and not called uncertain"
+    ),
     "Head CT in Testing, refused or called CT": lazy_gettext(
         "CT slices of the head among the testing slices, refused or told to be CT"
     ),

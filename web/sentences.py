@@ -11,6 +11,7 @@ TEMPLATES = (
     N_("Expected one gray slice of a head: axial, coronal or sagittal."),
     N_("This looks like several slices in one picture."),
     N_("Expected one slice: please give each by itself."),
+    N_("This is unlike nearly all brain MRI slices that the classifier knows, so its answer may mean nothing."),
     N_("This looks like computed tomography (CT)."),
     N_("The classifier knows MRI alone, so its answer means nothing here."),
     N_("The image is too small: expected at least %(size)s pixels, received %(other)s."),

@@ -31,8 +31,8 @@ DRAWN = 1000  # imitations of bodies, and of several slices in one picture; no m
 RIDGE = 0.01  # what tells others from brain MRI: inverse of the penalty on its weights
 FALSE_ALARMS = 0.001  # of validation slices, whose log-odds and the slack are the threshold
 SLACK = {"ct": 0.7, "body": 0.3, "several": 0.3}  # log-odds
-FALSE_REFUSALS = 0.01  # of validation slices, whose distance times the slack is the gate's threshold
-GATE_SLACK = 1.4  # a new scanner's slices lie further out than those of the scanners that were seen
+DOUBTFUL = 0.01  # of validation slices: what lies as far as they do is answered with a doubt
+GATE_SLACK = 1.4  # times as far, and it is refused: a new scanner's slices lie further out than those that were seen
 MIN_DEVIATION = 0.005  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
 MASK_TEMPERATURES = np.arange(1.0, 2.6, 0.1)  # tried from the mask as it is on; of equals the first is taken
@@ -155,11 +155,13 @@ def log_odds(brain: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def gate_facts(distance: np.ndarray, odds: np.ndarray) -> dict:
     """Thresholds and sharpness from the validation slices' distances, (n,), and log-odds, (n, 3); see `gate.Gate`."""
-    threshold = GATE_SLACK * float(np.quantile(distance, 1.0 - FALSE_REFUSALS))
+    doubtful = float(np.quantile(distance, 1.0 - DOUBTFUL))
+    threshold = GATE_SLACK * doubtful
     sharpness = np.log(TYPICAL_SCORE / (1.0 - TYPICAL_SCORE)) / np.log(threshold / np.median(distance))
     highest = np.quantile(odds, 1.0 - FALSE_ALARMS, axis=0).tolist()
     return {
         "threshold": round(threshold, 5),
+        "doubtful": round(doubtful, 5),
         "sharpness": round(float(sharpness), 5),
         "others": {name: round(SLACK[name] + value, 5) for name, value in zip(OTHERS, highest, strict=True)},
     }

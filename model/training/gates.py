@@ -16,7 +16,7 @@ from model.gate import look, squared_distance
 from model.preprocessing import preprocess, to_gray
 from model.reading import ReadError, read
 from model.training.dataset import SUFFIXES
-from model.training.export import FALSE_REFUSALS, GATE_SLACK, MIN_DEVIATION, whitening
+from model.training.export import DOUBTFUL, GATE_SLACK, MIN_DEVIATION, whitening
 from model.walking import walk
 
 LAYERS = ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
@@ -92,8 +92,8 @@ def energy(logits: np.ndarray) -> np.ndarray:
 
 
 def threshold(scores: np.ndarray, slack: float) -> float:
-    """The score of validation slices above which FALSE_REFUSALS of them lie; a distance, which is positive, gets the slack."""
-    level = float(np.quantile(scores, 1.0 - FALSE_REFUSALS))
+    """The score of validation slices above which DOUBTFUL of them lie; a distance, which is positive, gets the slack."""
+    level = float(np.quantile(scores, 1.0 - DOUBTFUL))
     return slack * level if level > 0 else level
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.classifier import Classifier
+from model.classifier import LOOKS_LIKE_CT, Classifier
 from model.prediction import Prediction
 from model.reading import ReadError, read
 from model.training.dataset import SUFFIXES
@@ -28,35 +28,38 @@ class Shares(NamedTuple):
 
 
 def refusals(classifier: Classifier, folder: Path, progress=lambda files: files) -> Shares:
-    """The share of images that are refused, by kind and for `all`.
+    """The share of images that are refused, by kind and for `all`; and of all, that `answered_surely`: not called uncertain.
 
     Raises:
         FileNotFoundError: when there are no images, or none that can be read.
     """
-    refused, unreadable = _by_kind(classifier, folder, progress, lambda prediction: prediction.status == "refused")
-    everything = np.concatenate(list(refused.values()))
-    return Shares({name: proportion(hits) for name, hits in (*refused.items(), ("all", everything))}, unreadable)
+    answers, unreadable = _by_kind(classifier, folder, progress, lambda answer: (answer.status == "refused", answer.uncertain))
+    answers["all"] = np.concatenate(list(answers.values()))
+    report = {kind: proportion(rows[:, 0]) for kind, rows in answers.items()}
+    return Shares(report | {"answered_surely": proportion(~answers["all"].any(axis=1))}, unreadable)
 
 
 def doubts(classifier: Classifier, folder: Path, progress=lambda files: files) -> Shares:
-    """The share of images, by kind, that are refused, or answered with a reason not to rely on it: CT.
+    """The share of images, by kind, that are refused, or answered with the warning that they look like CT.
 
     Raises:
         FileNotFoundError: when there are no images, or none that can be read.
     """
-    doubted, unreadable = _by_kind(classifier, folder, progress, lambda prediction: prediction.reason is not None)
+    doubted, unreadable = _by_kind(
+        classifier, folder, progress, lambda answer: answer.status == "refused" or answer.reason == LOOKS_LIKE_CT
+    )
     return Shares({name: proportion(hits) for name, hits in doubted.items()}, unreadable)
 
 
 def _by_kind(
-    classifier: Classifier, folder: Path, progress, hit: Callable[[Prediction], bool]
+    classifier: Classifier, folder: Path, progress, told: Callable[[Prediction], bool | tuple[bool, ...]]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """By kind: bool (n,), whether what is said of each image that can be read is a hit; and what cannot be read."""
+    """By kind: bool (n, ...), what `told` gives of the answer for each image that can be read; and what cannot be read."""
     found = walk(folder)
     files = [file for file in found.files if file.suffix.lower() in SUFFIXES]
     if not files:
         raise FileNotFoundError(f"Expected images below {folder}. Received: {found.closed.get(folder, 'none')}")
-    counted: dict[str, list[bool]] = {}
+    counted: dict[str, list] = {}
     unreadable = [closed.relative_to(folder).as_posix() for closed in found.closed]
     for file in progress(files):
         name = file.relative_to(folder)
@@ -66,7 +69,7 @@ def _by_kind(
             unreadable.append(name.as_posix())
             continue
         kind = name.parts[0] if len(name.parts) > 1 else folder.resolve().name
-        counted.setdefault(kind, []).append(hit(classifier.predict([pixels])[0]))
+        counted.setdefault(kind, []).append(told(classifier.predict([pixels])[0]))
     if not counted:
         raise FileNotFoundError(f"Expected images that can be read. Received: {len(files)}, none of which can")
-    return {kind: np.array(hits) for kind, hits in counted.items()}, unreadable
+    return {kind: np.array(rows, bool) for kind, rows in counted.items()}, unreadable

@@ -30,11 +30,15 @@ def split_of(training: dict, items: list[Item]) -> dict[str, list[Item]]:
 
 
 def asked(model: Path, data: Path, items: list[Item], folder: Path) -> dict[str, np.ndarray]:
-    """`probabilities` (n, 4) and `mask` (n, m, m) that the network of a model.h5 gives n slices. `folder` holds arrays."""
+    """What the network of a model.h5 says of n slices; `folder` holds arrays.
+
+    Returns:
+        `probabilities` (n, 4), `mask` (n, m, m), `gate` (n, d) and `others` (n, len(OTHERS)).
+    """
     network = keras.saving.load_model(model, compile=False)
     arrays = Arrays.load(data, items, network.input_shape[1], folder)
-    given = outputs(network, arrays.images, ("probabilities", "mask"))
-    return {"probabilities": given["probabilities"], "mask": given["mask"][..., 0]}
+    given = outputs(network, arrays.images, ("probabilities", "mask", "gate", "others"))
+    return given | {"mask": given["mask"][..., 0]}
 
 
 def compare(given: dict[str, dict], sides: dict[str, list[Item]], weight: float) -> dict[str, dict[str, float]]:
