@@ -4,9 +4,10 @@
         print(answer.record)
 
 Three stages run beside each other: `jobs` threads read and decode, the caller's thread gathers batches and takes the
-answers, as many threads as there are jobs and cores ask the model, and one more: while one crops slices and draws outlines,
-no core waits for it. Pillow, NumPy, zlib and the engines let go of the interpreter while they work. What is decoded and not
-yet answered is bounded: `jobs` files, and the batches that wait. A volume's slices are kept until its last one is answered.
+answers, as many threads as there are jobs and cores ask the model, and of several jobs one more: while one crops slices and
+draws outlines, no core waits for it. Pillow, NumPy, zlib and the engines let go of the interpreter while they work. What is
+decoded and not yet answered is bounded: `jobs` files, and the batches that wait. A volume's slices are kept until its last
+one is answered.
 """
 
 import sys
@@ -25,7 +26,7 @@ from model.reading import LIMITS, Budget, Limits, OverLimit, ReadError, Scan, re
 from model.study import Study, studies
 
 BATCH = 4  # slices that the model is asked about in one call: the fewer there are, the fewer lie decoded
-FEW = 16  # slices for each job: no more, and the first ones are there sooner when all cores work on each
+FEW = 16  # files for each job: no more, and the first ones are there sooner when all cores work on each
 WAKE = 0.5  # seconds
 MAX_BATCH_VALUES = 100_000_000  # decoded, so that a folder of large pictures does not fill the memory
 
@@ -117,8 +118,8 @@ def _collected(answers: Iterable[Answer]) -> Iterator[Answer]:
 
 
 def threads_for(files: int, jobs: int) -> int:
-    """How many threads each inference is to have: where many come, a core works on its own slice and waits for no other; a
-    few slices are answered sooner by all cores (0).
+    """How many threads each inference is to have: where many files come, a core works on its own slice and waits for no other;
+    a few are answered sooner by all cores (0).
     """
     return max(1, cores() // jobs) if jobs > 1 and files > jobs * FEW else 0
 

@@ -43,7 +43,7 @@ class Gate:
     def in_distribution(self, whitened: np.ndarray) -> np.ndarray:
         """Score of (n, d) whitened features: float64 (n,) in (0, 1); 0.5 at the threshold, higher is more familiar.
 
-        The squared norm of whitened features is the Mahalanobis distance to the training slices (Lee et al.,
+        The squared norm of whitened features is the squared Mahalanobis distance to the training slices (Lee et al.,
         arXiv:1807.03888).
         """
         return self._score(squared_distance(whitened))

@@ -3,7 +3,8 @@ model.h5 not.
 
 With --gate all that is fitted after training is fitted anew, the gate's features and what tells others from brain MRI, too:
 then model.h5 changes, but for the weights that were trained. What was measured of this model before no longer holds, so those
-figures leave model.json; measure.py fills them in again. --ranges measures anew only what 8 bits have to cover, which no other
+figures leave model.json, with --gate those of other runs, too; measure.py and evaluate_patients.py fill them in again, once
+sameness.py --record has told which engines may answer. --ranges measures anew only what 8 bits have to cover, which no other
 engine's answers depend on; sameness.py --record then has to tell whether they are good enough.
 """
 

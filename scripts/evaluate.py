@@ -2,9 +2,9 @@
 
 --data is a folder with one subfolder per class, or, with --manifest, --run and --side, the folder of the training data: then
 one side of that run's split is measured, by source, sequence and plane. --outside is a folder with images of other things,
-which should be refused; --ct one with head CT, whose answers should come with a warning, if there are any. What cannot be
-read, or is left out, is told at the end, and in the JSON as "left_out". Exit status: 0 when there are figures, 1 when there
-are none, 2 for bad usage, 130 when interrupted.
+which should be refused, or at least be called uncertain; --ct one with head CT, whose answers should come with a warning, if
+there are any. What cannot be read, or is left out, is told at the end, and in the JSON as "left_out". Exit status: 0 when
+there are figures, 1 when there are none, 2 for bad usage, 130 when interrupted.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from model.training.asking import BESIDE, Case, Survey, ask, cases_of, survey
 from model.training.corruptions import robustness, robustness_plot
 from model.training.dataset import load_manifest
 from model.training.evaluation import figures, plots, table
-from model.training.kinds import doubts, refusals
+from model.training.kinds import SURELY, doubts, refusals
 from model.training.sides import SIDES, remembered
 
 OF_DATA = ("manifest", "source", "corruptions", "every", "masks", "plots")  # options that say something of --data alone
@@ -192,6 +192,9 @@ def measure_kinds(classifier: Classifier, args: argparse.Namespace) -> Measured:
     report, names = count(classifier, folder, progress)
     lines = [f"{title:24}{'share':>10}  95 % interval"]
     for name, row in report.items():
+        if name == SURELY:
+            lines.append("answered, and not called uncertain")
+            name = "all"
         interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
         lines.append(f"{printable(name):24}{100 * row['value']:>8.2f} %  {interval:18} {row['hits']} of {row['of']}")
     return Measured(report, {"unreadable": len(names)}, [*lines, *unreadable(names)])

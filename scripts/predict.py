@@ -138,7 +138,13 @@ def command_line() -> argparse.ArgumentParser:
     add("--volume-masks", choices=VOLUME_FORMATS, help=VOLUME_MASKS)
     add("--overlay", type=Path, metavar="DIR", help="write each slice here, with its outline and evidence, as a PNG")
     jobs = min(MOST_JOBS, os.cpu_count() or 1)
-    add("--jobs", type=positive, default=jobs, metavar="N", help="files to read at the same time (default: %(default)s)")
+    add(
+        "--jobs",
+        type=positive,
+        default=jobs,
+        metavar="N",
+        help="files to read, and to ask about, at a time (default: %(default)s)",
+    )
     add("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
     return parser
 

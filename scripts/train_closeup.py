@@ -1,8 +1,9 @@
 """Train the close-up's network, which draws outlines anew, for a model.h5, and put it into that file.
 
 It learns from what this model outlines of the slices that it was trained on; its temperature is fitted on those that it was
-validated on. What was measured of this model before no longer holds, so those figures leave model.json, and measure.py fills
-them in again. A killed run goes on from its last finished epoch when called again.
+validated on. What was measured of this model before no longer holds, so those figures leave model.json; measure.py and
+evaluate_patients.py fill them in again, once sameness.py --record has told which engines may answer. A killed run goes on from
+its last finished epoch when called again.
 """
 
 import argparse

@@ -86,7 +86,8 @@ def guide(info: Mapping) -> str:
 share the model's belief among the four groups and say nothing about any other finding: no stroke, no bleeding, no
 metastasis.</li>
 <li><strong>Uncertain</strong>: the belief is spread too widely, or the slice looks like CT, which the model has not learned:
-head CT is answered so, whatever the probabilities are, and not refused. Treat it as no answer.</li>
+head CT is answered so, whatever the probabilities are, and not refused; or it is unlike nearly all slices that the model
+knows. Treat it as no answer.</li>
 <li><strong>Not analyzed</strong>: the image does not look like a brain MRI slice to the model.</li>
 <li><strong>The outline</strong>, in amber, is a sketch of what is taken for a tumor. Where there is none there may still
 be one.</li>

@@ -132,7 +132,7 @@ def write_facts(info: dict, model: Path) -> None:
 
 
 def whitening(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (d, d) and bias (d,) that make (n, d) features white: the squared length is then their Mahalanobis distance.
+    """Kernel (d, d) and bias (d,) that make (n, d) features white: their length is then the Mahalanobis distance.
 
     With hardly more slices than features the smallest variances would be far too small. The covariance is shrunk (Ledoit &
     Wolf, Journal of Multivariate Analysis 88, 2004), as much as makes it the best estimate.

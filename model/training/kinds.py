@@ -13,13 +13,15 @@ from model.training.dataset import SUFFIXES
 from model.training.evaluation import proportion
 from model.walking import walk
 
+SURELY = "answered_surely"  # of all images: answered, and not called uncertain
+
 
 class Shares(NamedTuple):
     """Of the images in a folder.
 
     Attributes:
         by_kind: for each subfolder the share of its images, as `proportion` gives it. Images beside the subfolders are of the
-            folder's own name.
+            folder's own name. `refusals` adds the shares of all images.
         unreadable: names of files and folders that could not be read; they do not count.
     """
 
@@ -28,7 +30,7 @@ class Shares(NamedTuple):
 
 
 def refusals(classifier: Classifier, folder: Path, progress=lambda files: files) -> Shares:
-    """The share of images that are refused, by kind and for `all`; and of all, that `answered_surely`: not called uncertain.
+    """The share of images that are refused, by kind and for `all`; and, as SURELY, of those answered and not called uncertain.
 
     Raises:
         FileNotFoundError: when there are no images, or none that can be read.
@@ -36,7 +38,7 @@ def refusals(classifier: Classifier, folder: Path, progress=lambda files: files)
     answers, unreadable = _by_kind(classifier, folder, progress, lambda answer: (answer.status == "refused", answer.uncertain))
     answers["all"] = np.concatenate(list(answers.values()))
     report = {kind: proportion(rows[:, 0]) for kind, rows in answers.items()}
-    return Shares(report | {"answered_surely": proportion(~answers["all"].any(axis=1))}, unreadable)
+    return Shares(report | {SURELY: proportion(~answers["all"].any(axis=1))}, unreadable)
 
 
 def doubts(classifier: Classifier, folder: Path, progress=lambda files: files) -> Shares:
