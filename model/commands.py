@@ -36,6 +36,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else c.encode("unicode_escape").decode() for c in text)
 
 
+def why(error: Exception) -> str:
+    """One line: an error of the system's with the file it is about, any other in its own words."""
+    known = isinstance(error, OSError) and error.strerror
+    return f"cannot use {error.filename or 'the output'} ({error.strerror})" if known else str(error)
+
+
 def _can_hold_files(folder: Path) -> bool:
     there = next(place for place in (folder, *folder.parents) if place.exists())
     return there.is_dir() and os.access(there, os.W_OK)

@@ -9,7 +9,6 @@ engine's answers depend on; sameness.py --record then has to tell whether they a
 """
 
 import argparse
-import datetime
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import keras
 
 from model.classifier import DEFAULT_MODEL
+from model.commands import why
 from model.engines import keras_engine
 from model.engines.network_file import CLOSEUP
 from model.gate import squared_distance
@@ -28,7 +28,7 @@ from model.training.arrays import Arrays
 from model.training.averaging import average
 from model.training.calibration import calibration
 from model.training.dataset import load_manifest
-from model.training.export import export, figures_of_others, fit_mask_temperature, gate_facts
+from model.training.export import export, figures_of_others, fit_mask_temperature, gate_facts, version_of
 from model.training.familiar import evenly
 from model.training.network import build
 from model.training.odds import asked, split_of
@@ -45,11 +45,11 @@ def main() -> int:
     what.add_argument("--ranges", action="store_true", help="measure the ranges of 8 bits, and nothing else")
     args = parser.parse_args()
     file = args.model.with_name("model.json")
-    info = json.loads(file.read_text())
     try:
+        info = json.loads(file.read_text())
         split = split_of(info["training"], load_manifest(args.manifest))
-    except ValueError as error:
-        parser.error(str(error))
+    except (ValueError, OSError) as error:
+        parser.error(why(error))
     if args.gate:
         network = build(info["input_size"], None)
         average(network, [args.model])
@@ -72,10 +72,8 @@ def main() -> int:
     fitted["gate"] = gate_facts(squared_distance(given["gate"]), given["others"])
     for name, value in fitted.items():
         print(f"{name}: {info.get(name)} -> {value}")
-    number, _, weights = info["version"].split(".")
-    version = f"{number}.{datetime.date.today():%Y%m%d}.{weights}"
-    changed = fitted | {"version": version, "figures": figures_of_others(info)}
-    file.write_text(json.dumps(info | changed, indent=2) + "\n")
+    anew = info | fitted | {"figures": figures_of_others(info)}
+    file.write_text(json.dumps(anew | {"version": version_of(anew)}, indent=2) + "\n")
     return 0
 
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tqdm import tqdm
 
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
-from model.commands import INTERRUPTED, NOT_READ, check_files, check_folders, positive, printable
+from model.commands import INTERRUPTED, NOT_READ, check_files, check_folders, positive, printable, why
 from model.engines import EngineError
 from model.inputs import UsageError
 from model.labels import LABELS
@@ -28,7 +28,7 @@ from model.training.asking import BESIDE, Case, Survey, ask, cases_of, survey
 from model.training.corruptions import robustness, robustness_plot
 from model.training.dataset import load_manifest
 from model.training.evaluation import figures, plots, table
-from model.training.kinds import SURELY, doubts, refusals
+from model.training.kinds import ALL, SURELY, doubts, refusals
 from model.training.sides import SIDES, remembered
 
 OF_DATA = ("manifest", "source", "corruptions", "every", "masks", "plots")  # options that say something of --data alone
@@ -81,8 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return NOT_READ
     except (ModelFileError, EngineError, OSError) as error:
-        known = isinstance(error, OSError) and error.strerror  # the system's own, such as of a full disk
-        return ended(f"cannot use {error.filename or 'the output'} ({error.strerror})" if known else str(error), 1)
+        return ended(why(error), 1)
     return 0
 
 
@@ -178,7 +177,11 @@ def measure_corruptions(classifier: Classifier, args: argparse.Namespace) -> Mea
         raise FileNotFoundError(f"Expected slices of a known class, to corrupt. Received: {len(cases)} of none")
     report, answers = robustness(classifier, known, progress)
     answers.unreadable += found.closed if found else []
-    left_out = of_folders(found) | {"tumors_of_unknown_type": len(cases) - len(known), "unreadable": len(answers.unreadable)}
+    left_out = of_folders(found) | {
+        "tumors_of_unknown_type": len(cases) - len(known),
+        "further_slices": answers.left_out["further_slices"],
+        "unreadable": len(answers.unreadable),
+    }
     lines = [f"{'corruption':18}{'accuracy':>10}{'refused':>10}{'confident errors':>18}"]
     for name, row in report.items():
         shares = [f"{100 * row[key]['value']:.1f} %" for key in ("accuracy", "refused", "confident_errors")]
@@ -189,15 +192,16 @@ def measure_corruptions(classifier: Classifier, args: argparse.Namespace) -> Mea
 
 def measure_kinds(classifier: Classifier, args: argparse.Namespace) -> Measured:
     count, folder, title = (refusals, args.outside, "refused") if args.outside else (doubts, args.ct, "refused or called CT")
-    report, names = count(classifier, folder, progress)
+    report, names, left_out = count(classifier, folder, progress)
     lines = [f"{title:24}{'share':>10}  95 % interval"]
     for name, row in report.items():
         if name == SURELY:
             lines.append("answered, and not called uncertain")
-            name = "all"
+            name = ALL
         interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
         lines.append(f"{printable(name):24}{100 * row['value']:>8.2f} %  {interval:18} {row['hits']} of {row['of']}")
-    return Measured(report, {"unreadable": len(names)}, [*lines, *unreadable(names)])
+    left_out = left_out | {"unreadable": len(names)}
+    return Measured(report, left_out, [*lines, *unreadable(names), *told(left_out)])
 
 
 def of_folders(found: Survey | None) -> dict:

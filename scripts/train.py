@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import keras
 import numpy as np
 
+from model.commands import positive, why
 from model.labels import LABELS
 from model.training import recipe
 from model.training.averaging import average
@@ -39,19 +40,24 @@ def main() -> int:
     beginning.add_argument(
         "--go-on", type=Path, nargs="+", metavar="FILE", help="the last stage alone, from the mean of these weights"
     )
-    parser.add_argument("--epochs", type=int, nargs="+", help="of each stage, in order")
-    parser.add_argument("--sizes", type=int, nargs="+", help="input sides of each stage in pixels, in order")
+    parser.add_argument("--epochs", type=positive, nargs="+", help="of each stage, in order")
+    parser.add_argument("--sizes", type=positive, nargs="+", help="input sides of each stage in pixels, in order")
     parser.add_argument(
-        "--serve", type=int, metavar="SIDE", help="input side of the model.h5 in pixels, if another than trained"
+        "--serve", type=positive, metavar="SIDE", help="input side of the model.h5 in pixels, if another than trained"
     )
-    parser.add_argument("--limit", type=int, help="use so many slices, one epoch a stage: a smoke run")
+    parser.add_argument("--limit", type=positive, help="use so many slices, one epoch a stage: a smoke run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="auto: bfloat16 where it is computed natively")
     args = parser.parse_args()
 
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(policy(args.precision))
-    items = load_manifest(args.manifest)
+    if not args.data.is_dir():
+        parser.error(f"expected --data to be a folder. Received: {args.data}, which is none")
+    try:
+        items = load_manifest(args.manifest)
+    except (ValueError, OSError) as error:
+        parser.error(why(error))
     split = remembered(args.run, items) or assign(items, args.protocol, args.seed, args.hold_out)
     stages, samples = recipe.STAGES, recipe.EPOCH_SAMPLES
     if args.limit:

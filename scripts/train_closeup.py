@@ -19,7 +19,9 @@ import keras
 import numpy as np
 
 from model import engines
-from model.classifier import DEFAULT_MODEL
+from model.classifier import DEFAULT_MODEL, ModelFileError
+from model.commands import positive, why
+from model.engines import EngineError
 from model.training.closeups import SIDE, WIDER, build, fit, gather
 from model.training.dataset import Item, load_manifest
 from model.training.export import (
@@ -29,6 +31,7 @@ from model.training.export import (
     identity,
     mean_dice,
     save_half,
+    version_of,
     write_facts,
 )
 from model.training.odds import split_of
@@ -41,14 +44,16 @@ def main() -> int:
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and logs; resumed when it holds some")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="the model.h5 to change, with its model.json")
-    parser.add_argument("--epochs", type=int, default=14, help="each shows all that is outlined once")
-    parser.add_argument("--side", type=int, default=SIDE, help="of a close-up in pixels, a multiple of 16")
-    parser.add_argument("--limit", type=int, help="use so many slices: a smoke run")
+    parser.add_argument("--epochs", type=positive, default=14, help="each shows all that is outlined once")
+    parser.add_argument("--side", type=positive, default=SIDE, help="of a close-up in pixels, a multiple of 16")
+    parser.add_argument("--limit", type=positive, help="use so many slices: a smoke run")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    info = json.loads(args.model.with_name("model.json").read_text())
+    if not args.data.is_dir():
+        parser.error(f"expected --data to be a folder. Received: {args.data}, which is none")
     asked = {name: getattr(args, name) for name in ("epochs", "side", "limit", "seed")}
     try:
+        info = json.loads(args.model.with_name("model.json").read_text())
         build(args.side)  # a side that it cannot have is told before the work
         split = split_of(info["training"], load_manifest(args.manifest))
         check_asked(args.run, {"model": info["version"]} | asked)
@@ -56,8 +61,8 @@ def main() -> int:
             gathered(args, info, split[name], scale, args.run / f"{name}.npy")
             for name, scale in (("train", WIDER), ("validation", 1.0))
         )
-    except ValueError as error:
-        parser.error(str(error))
+    except (ValueError, OSError, EngineError, ModelFileError) as error:
+        parser.error(why(error))
     keras.utils.set_random_seed(args.seed)
     network = fit(train, validation, args.run, info["mask_temperature"], args.epochs, args.seed)
     for layer in network.layers:
@@ -78,7 +83,7 @@ def main() -> int:
         "seed": args.seed,
         "slices": {"train": len(train), "validation": len(validation)},
     }
-    write_facts(info, args.model)
+    write_facts(info | {"version": version_of(info)}, args.model)
     return 0
 
 

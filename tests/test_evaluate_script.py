@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import FakeClassifier, picture, refused
+from fakes import FakeClassifier, pages, picture, refused
 from model.training.dataset import assign, build_manifest, save_manifest
 from model.training.sides import remember
 from synthetic import write_tree
@@ -102,9 +102,12 @@ def test_what_is_left_out_is_told_after_the_table_and_in_the_json(evaluate, data
 
 
 def test_what_is_left_out_under_corruptions(evaluate, data, tmp_path, capsysbinary):
+    (data / "Glioma" / "2.tif").write_bytes(pages(3))
     assert evaluate(["--data", str(data), "--json", str(tmp_path / "r.json"), "--corruptions"]) == 0
-    assert capsysbinary.readouterr().out.decode("utf-8", "surrogateescape").endswith("\nslices: 2\n" + LEFT_OUT)
-    assert json.loads((tmp_path / "r.json").read_text())["left_out"]["unreadable"] == 1
+    told = f"\nslices: 3\n{LEFT_OUT}left out: further slices: 2\n"
+    assert capsysbinary.readouterr().out.decode("utf-8", "surrogateescape").endswith(told)
+    left_out = json.loads((tmp_path / "r.json").read_text())["left_out"]
+    assert (left_out["unreadable"], left_out["further_slices"]) == (1, 2)
 
 
 @pytest.mark.parametrize("option", ["--outside", "--ct"])
@@ -112,7 +115,7 @@ def test_what_cannot_be_read_is_counted_of_other_images_too(evaluate, data, tmp_
     assert evaluate([option, str(data), "--json", str(tmp_path / "r.json")]) == 0
     assert b"\nunreadable: Glioma/below/\\x1b[2J\xff.png\n" in capsysbinary.readouterr().out
     report = json.loads((tmp_path / "r.json").read_text())
-    assert report["left_out"] == {"unreadable": 1}
+    assert report["left_out"] == {"kinds": {"": 1, ".zip": 1}, "further_slices": 0, "unreadable": 1}
     assert report["no_tumor"] == {"value": 0.0, "low": 0.0, "high": pytest.approx(0.793, abs=1e-3), "hits": 0, "of": 1}
 
 

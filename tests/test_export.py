@@ -4,7 +4,6 @@ import os
 import runpy
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import h5py
@@ -31,6 +30,8 @@ from model.training.export import (
     log_odds,
     mean_dice,
     outputs,
+    save_half,
+    version_of,
     whitening,
 )
 from model.training.network import build
@@ -209,6 +210,31 @@ def test_mask_temperature_is_the_one_with_the_highest_dice():
     assert fit_mask_temperature(predicted, masks, np.zeros(3, bool)) == 1.0
 
 
+def test_models_of_one_version_have_the_same_thresholds():
+    info = {"sha256": "a", "temperature": 1.2, "gate": {"threshold": 2.6, "others": {"ct": -2.2}}, "figures": {}}
+    others = ({"sha256": "b"}, {"temperature": 1.3}, {"gate": info["gate"] | {"doubtful": 1.9}}, {"closeup": {"side": 96}})
+    assert version_of(info) == version_of(info | {"figures": {"testing": {}}, "training": {}, "version": "1.2"})
+    assert len({version_of(info), *(version_of(info | other) for other in others)}) == 5
+
+
+def test_a_model_stays_until_the_next_one_is_written(tmp_path, monkeypatch):
+    small = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="small")])
+    path = tmp_path / "model.h5"
+    save_half(small, path)
+    before = path.read_bytes()
+    assert keras.saving.load_model(path, compile=False).get_layer("small").units == 2
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    broken = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    monkeypatch.setattr(broken, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_half(small, path, broken)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkeypatch, capfd):
     """The smoke run of the README, on slices made here, small, and without the network: prepare, train, load, answer."""
     data = write_tree(tmp_path / "data", per_class=8)
@@ -290,7 +316,7 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
     assert 1.0 <= anew["mask_temperature"] <= 2.5
     assert abs(anew["tumor_offset"]) <= 2.0
     assert anew["outline_weight"] == OUTLINE_WEIGHT
-    assert anew["version"] == f"1.{date.today():%Y%m%d}.abcdef12"
+    assert anew["version"] == version_of(anew) != version_of(facts)  # of the same weights, but other thresholds
     assert anew["figures"] == {"held_out": {"model": "of another network"}}
     assert anew["sha256"] == facts["sha256"]
 
@@ -325,8 +351,12 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
     assert drawn["closeup"] == {"side": 16, "epochs": 1, "seed": 1, "slices": {"train": 4, "validation": 4}}
     drawing = keras_engine.read(out, CLOSEUP).get_weights()
     assert "was begun with model" in here(*closeup, status=2)  # that was of what the file outlined before
-    other = [*closeup[:-1], 50, "--run", tmp_path / "other"]
-    assert "The side must be a multiple of 16. Received: 50" in here(*other, status=2)
+    other = [*closeup, "--run", tmp_path / "other"]
+    assert "The side must be a multiple of 16. Received: 50" in here(*other, "--side", 50, status=2)
+    assert "expected a whole number, 1 or more. Received: '0'" in here(*other, "--epochs", 0, status=2)
+    assert "expected a whole number, 1 or more. Received: '-1'" in here(*other, "--limit", -1, status=2)
+    assert f"cannot use {tmp_path / 'no.csv'} (No such file" in here(*other, "--manifest", tmp_path / "no.csv", status=2)
+    assert "Received: nowhere, which is none" in here(*other, "--data", "nowhere", status=2)
     assert not (tmp_path / "other").exists()
     unchanged = ("training", "gate", "temperature", "int8_ranges")
     assert all(drawn[name] == facts[name] for name in unchanged)

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from model.classifier import LOOKS_LIKE_CT, UNLIKE
+from model.inputs import UsageError
 from model.prediction import Prediction
 from model.training.kinds import doubts, refusals
 from test_walking import shut
@@ -32,8 +33,13 @@ def test_refusals_are_counted_by_kind(tmp_path):
     (tmp_path / "photos" / "below").mkdir()
     (tmp_path / "photos" / "below" / "broken.png").write_bytes(b"no image")
     (tmp_path / "photos" / "gone.png").symlink_to("nowhere")
-    report, unreadable = refusals(Squeamish(), tmp_path)
-    assert counted(report) == {"photos": (2, 4), "x_rays": (1, 1), "all": (3, 5), "answered_surely": (1, 5)}
+    Image.new("L", (64, 64), 220).save(
+        tmp_path / "x_rays" / "pages.tif", save_all=True, append_images=[Image.new("L", (64, 64), 10)] * 2
+    )
+    (tmp_path / "x_rays" / "notes.txt").write_text("no image")
+    report, unreadable, left_out = refusals(Squeamish(), tmp_path)
+    assert counted(report) == {"photos": (2, 4), "x_rays": (2, 2), "all": (4, 6), "answered_surely": (1, 6)}
+    assert left_out == {"kinds": {".txt": 1}, "further_slices": 2}
     assert unreadable == ["photos/below/broken.png", "photos/gone.png"]
     with pytest.raises(FileNotFoundError, match="Expected images below"):
         refusals(Squeamish(), tmp_path / "nowhere")
@@ -59,6 +65,14 @@ def test_what_is_refused_or_called_ct_is_counted_by_kind(tmp_path):
     assert counted(doubts(Wary(), tmp_path).by_kind) == {"ct": (3, 4), "mri": (0, 2)}
 
 
+@pytest.mark.parametrize("name", ["all", "answered_surely"])
+def test_a_kind_has_no_name_of_what_is_told_of_all(tmp_path, name):
+    (tmp_path / name).mkdir()
+    Image.new("L", (64, 64), 220).save(tmp_path / name / "a.png")
+    with pytest.raises(UsageError, match=f"^expected other names of kinds than all and answered_surely. Received: {name}$"):
+        refusals(Squeamish(), tmp_path)
+
+
 def test_images_beside_the_folders_are_of_the_folders_own_name(tmp_path, monkeypatch):
     """Their names, which may be those of persons, do not become names of figures."""
     folder = tmp_path / "photos"
@@ -66,7 +80,7 @@ def test_images_beside_the_folders_are_of_the_folders_own_name(tmp_path, monkeyp
     for number, value in enumerate((220, 50)):
         Image.new("L", (64, 64), value).save(folder / f"{number}.png")
     shut(monkeypatch, folder / "shut")
-    report, unreadable = refusals(Squeamish(), folder)
+    report, unreadable, _ = refusals(Squeamish(), folder)
     assert counted(report) == {"photos": (1, 2), "all": (1, 2), "answered_surely": (1, 2)}
     assert unreadable == ["shut"]
 

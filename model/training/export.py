@@ -37,6 +37,18 @@ MIN_DEVIATION = 0.005  # features that are all but dead stay small
 TYPICAL_SCORE = 0.95  # in_distribution of the median validation slice, which sets the gate's sharpness
 MASK_TEMPERATURES = np.arange(1.0, 2.6, 0.1)  # tried from the mask as it is on; of equals the first is taken
 FORMAT_VERSION = "1"
+DECISIVE = (  # of model.json: what an answer depends on, whatever the engine
+    "sha256",
+    "input_size",
+    "preprocessing",
+    "outline_weight",
+    "tumor_offset",
+    "temperature",
+    "uncertain_below",
+    "mask_temperature",
+    "gate",
+    "closeup",
+)
 
 
 def export(
@@ -92,6 +104,7 @@ def export(
     save_half(served, out, closeup and closeup[0])
     info = {
         "name": "EarlyMed",
+        "version": "",
         **identity(out),
         "labels": list(LABELS),
         "input_size": size,
@@ -106,6 +119,7 @@ def export(
         "training": facts | {"slices": counts(split)},
         "figures": {},
     }
+    info["version"] = version_of(info)
     write_facts(info, out)
     return info
 
@@ -116,11 +130,15 @@ def figures_of_others(info: dict) -> dict:
 
 
 def identity(model: Path) -> dict:
-    """Version, SHA-256 and size of a model.h5."""
+    """SHA-256 and size of a model.h5."""
     content = model.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    version = f"{FORMAT_VERSION}.{datetime.date.today():%Y%m%d}.{digest[:8]}"
-    return {"version": version, "sha256": digest, "size": len(content)}
+    return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+
+def version_of(info: dict) -> str:
+    """FORMAT.DATE.DIGEST of what model.json holds: where the weights, or a threshold, are others, so is the version."""
+    decisive = json.dumps({name: info.get(name) for name in DECISIVE}, sort_keys=True)
+    return f"{FORMAT_VERSION}.{datetime.date.today():%Y%m%d}.{hashlib.sha256(decisive.encode()).hexdigest()[:8]}"
 
 
 def write_facts(info: dict, model: Path) -> None:
@@ -196,17 +214,23 @@ def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, te
 def save_half(network: keras.Model, path: Path, closeup: keras.Model | None = None) -> None:
     """Save as HDF5 with float16 weights, the label order, and no optimizer; `keras.saving.load_model` reads it.
 
-    The network of the close-up, where there is one, goes into the group CLOSEUP, as a file of its own would hold it.
+    The network of the close-up, where there is one, goes into the group CLOSEUP, as a file of its own would hold it. What the
+    path holds already stays until all is written.
     """
-    with h5py.File(path, "w") as half:
-        _save_half(network, half, path)
-        half.attrs["earlymed_labels"] = list(LABELS)
-        if closeup:
-            _save_half(closeup, half.create_group(CLOSEUP.group), path)
+    whole, part = (path.with_name(f"{path.name}.{name}.h5") for name in ("whole", "part"))
+    try:
+        with h5py.File(whole, "w") as half:
+            _save_half(network, half, part)
+            half.attrs["earlymed_labels"] = list(LABELS)
+            if closeup:
+                _save_half(closeup, half.create_group(CLOSEUP.group), part)
+        whole.replace(path)
+    finally:
+        for file in (whole, part):
+            file.unlink(missing_ok=True)
 
 
-def _save_half(network: keras.Model, group: h5py.Group, path: Path) -> None:
-    part = path.with_name(path.name + ".part.h5")
+def _save_half(network: keras.Model, group: h5py.Group, part: Path) -> None:
     network.save(part, include_optimizer=False)
     with h5py.File(part, "r") as full:
         group.attrs.update(full.attrs)
@@ -220,7 +244,6 @@ def _save_half(network: keras.Model, group: h5py.Group, path: Path) -> None:
             copied.attrs.update(node.attrs)
 
         full.visititems(copy)
-    part.unlink()
 
 
 def _without_initializers(config):
