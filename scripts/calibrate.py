@@ -65,7 +65,7 @@ def main() -> int:
         file.write_text(json.dumps(info, indent=2) + "\n")
         return 0
     validation = split["validation"]
-    given = asked(args.model, args.data, validation, args.manifest.parent)
+    given = asked(args.model, args.data, validation, args.manifest.parent, ("gate", "others"))
     fitted = calibration(given["probabilities"], given["mask"], validation)
     arrays = Arrays.load(args.data, validation, info["input_size"], args.manifest.parent)
     fitted["mask_temperature"] = fit_mask_temperature(given["mask"], arrays.masks, arrays.has_mask)

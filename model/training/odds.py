@@ -29,15 +29,13 @@ def split_of(training: dict, items: list[Item]) -> dict[str, list[Item]]:
     return split
 
 
-def asked(model: Path, data: Path, items: list[Item], folder: Path) -> dict[str, np.ndarray]:
-    """What the network of a model.h5 says of n slices; `folder` holds arrays.
-
-    Returns:
-        `probabilities` (n, 4), `mask` (n, m, m), `gate` (n, d) and `others` (n, len(OTHERS)).
+def asked(model: Path, data: Path, items: list[Item], folder: Path, further: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """What the network of a model.h5 says of n slices: `probabilities` (n, 4), `mask` (n, m, m), and `further` of the outputs
+    that `engines` lists. `folder` holds arrays.
     """
     network = keras.saving.load_model(model, compile=False)
     arrays = Arrays.load(data, items, network.input_shape[1], folder)
-    given = outputs(network, arrays.images, ("probabilities", "mask", "gate", "others"))
+    given = outputs(network, arrays.images, ("probabilities", "mask", *further))
     return given | {"mask": given["mask"][..., 0]}
 
 
