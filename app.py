@@ -22,7 +22,8 @@ from web.content import content
 from web.errors import RequestError, as_request_error
 from web.messages import said, told
 from web.pages import LINES, error_line, pages, wants_lines
-from web.uploads import Turns, ask_for_room, too_many_files
+from web.turns import Turns
+from web.uploads import ask_for_room, too_many_files
 
 UNREADABLE_FORM = "The form cannot be read. Expected multipart/form-data, with the names of files in UTF-8."
 HEADERS = {

@@ -30,7 +30,7 @@ CODES = {
     500: {"internal_error": "a fault of this program"},
     503: {
         "busy": "too many requests or bytes are waiting; try again after the seconds in `Retry-After`",
-        "stopped": "the server was stopped before the answer was ready",
+        "stopped": "the server was stopped, or its client went away, before the answer was ready",
     },
 }
 TITLES = {

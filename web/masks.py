@@ -9,7 +9,7 @@ from flask import current_app, request
 from model.exports import FORMATS, ExportError, volume_mask
 from web.analysis import ask, describe_timings, milliseconds_since, open_files
 from web.errors import RequestError
-from web.uploads import chosen, named_files
+from web.uploads import chosen, named_files, own_turn
 
 log = logging.getLogger("earlymed")
 
@@ -25,7 +25,7 @@ def mask_volume(index: int, format: str) -> bytes:
         ReadError: of the file that has the index, or of the first when none can be read.
         RequestError: there is no such slice, not one slice of the volume was answered, or it cannot be written so.
     """
-    with current_app.extensions["turns"].take():
+    with own_turn():
         answers, volumes = open_files(named_files(), current_app.extensions["limits"])
         asked_for = chosen(answers, index)
         classifier = current_app.extensions["classifier"]

@@ -17,7 +17,7 @@ from web.errors import RequestError, as_request_error
 from web.items import Item, items
 from web.messages import said
 from web.pictures import as_uri
-from web.uploads import answer_upload, follow_upload, log, named_files
+from web.uploads import answer_upload, follow_upload, gone, log, named_files
 
 LINES = "application/x-ndjson"
 SAMPLES = {label: f"{label}.jpg" for label in LABELS} | {"letter": "letter.png"}  # to try the page with; the last is refused
@@ -91,7 +91,6 @@ def answer_lines() -> Generator[str, None, None]:
 
     {"done", "of"}; {"layers", "item"}; {"html", "item"}; {"html", "title"}; {"error"}
     """
-    gone = request.environ.get("waitress.client_disconnected", lambda: False)
     began = False
     try:
         for step in follow_upload(page_files):

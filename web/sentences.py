@@ -18,7 +18,7 @@ TEMPLATES = (
     N_("The image is a strip: expected sides within %(size)s, received %(other)s pixels."),
     N_("The image is blank: it shows next to no contrast."),
     N_("The image is in color (%(share)s of its pixels); an MRI slice is gray."),
-    # web/errors.py and web/uploads.py: titles, and requests without an answer
+    # web/errors.py, web/turns.py and web/uploads.py: titles, and requests without an answer
     N_("No image to analyze"),
     N_("Page not found"),
     N_("That is too much at once"),
@@ -38,6 +38,7 @@ TEMPLATES = (
     N_("Expected multipart/form-data, with the names of files in UTF-8."),
     N_("Too many images are being analyzed."),
     N_("The server was stopped."),
+    N_("Nobody waits for the answer any more."),
     N_("More is being sent at once than is held in memory."),
     N_("Please try again in %(seconds)s seconds."),
     N_("Expected at most %(size)s MB in all."),

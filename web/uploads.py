@@ -1,10 +1,9 @@
 """A request's files: their turn at the model, and the answers."""
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing
 
 from flask import current_app, request
 from werkzeug.datastructures import FileStorage
@@ -13,32 +12,9 @@ from web.analysis import Analysis, Answer, analyze, ask, describe_timings, milli
 from web.errors import RequestError
 from web.following import follow
 from web.serving import NotHeld
+from web.turns import busy, nobody_waits
 
 log = logging.getLogger("earlymed")
-
-
-class Turns:
-    """`concurrent` requests are at work, `waiting` more stand in line; the next one is turned away."""
-
-    def __init__(self, concurrent: int, waiting: int, retry_after: int):
-        self.places = threading.BoundedSemaphore(concurrent + waiting)
-        self.desks = threading.BoundedSemaphore(concurrent)
-        self.retry_after = retry_after
-
-    @contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for a turn.
-
-        Raises:
-            RequestError: as many as may are waiting already.
-        """
-        if not self.places.acquire(blocking=False):
-            raise busy("Too many images are being analyzed.", self.retry_after)
-        try:
-            with self.desks:
-                yield
-        finally:
-            self.places.release()
 
 
 def ask_for_room() -> None:
@@ -49,10 +25,6 @@ def ask_for_room() -> None:
     """
     if isinstance(request.environ.get("wsgi.input"), NotHeld):
         raise busy("More is being sent at once than is held in memory.", current_app.config["RETRY_AFTER"])
-
-
-def busy(why: str, seconds: int) -> RequestError:
-    return RequestError(503, "busy", f"{why} Please try again in {seconds} seconds.", {"Retry-After": str(seconds)})
 
 
 def uploaded_files() -> list[FileStorage]:
@@ -87,23 +59,43 @@ def uploaded_file() -> FileStorage:
     return files[0]
 
 
+def gone() -> bool:
+    """Whether the client is known to have gone away."""
+    return request.environ.get("waitress.client_disconnected", lambda: False)()
+
+
+def own_turn() -> AbstractContextManager[None]:
+    """The request's turn at the model, as long as its client waits for it; see `Turns.take`."""
+    return current_app.extensions["turns"].take(gone)
+
+
 def named_files() -> list[tuple[str, bytes]]:
     """(name, bytes) of the request's files."""
     return [(file.filename, file.read()) for file in uploaded_files()]
 
 
 def answer_upload(files: Callable[[], list[tuple[str, bytes]]] = named_files) -> Analysis:
-    """The request's files, answered when it is their turn."""
-    *_, analysis = follow_upload(files)
-    return analysis
+    """The request's files, answered when it is their turn, and only as long as the client waits for it.
+
+    Raises:
+        RequestError: it has gone away.
+    """
+    with closing(follow_upload(files)) as steps:
+        for step in steps:
+            if isinstance(step, Analysis):
+                return step
+            if gone():
+                raise nobody_waits()
 
 
-def follow_upload(files: Callable[[], list[tuple[str, bytes]]] = named_files) -> Iterator[tuple[int, int] | Analysis]:
+def follow_upload(
+    files: Callable[[], list[tuple[str, bytes]]] = named_files,
+) -> Generator[tuple[int, int] | Analysis, None, None]:
     """The same step by step: (done, total) of the slices, first (0, 0) when its turn has come; the Analysis is the last.
 
     The turn is given back when the analysis is done, or when the iterator is closed.
     """
-    with current_app.extensions["turns"].take():
+    with own_turn():
         named = files()
         yield 0, 0
         classifier, limits = current_app.extensions["classifier"], current_app.extensions["limits"]
@@ -135,7 +127,7 @@ def draw_slice(index: int, draw: Callable[[Answer], bytes]) -> bytes:
     Raises:
         RequestError: the file has no such slice, or it was refused.
     """
-    with current_app.extensions["turns"].take():
+    with own_turn():
         file = uploaded_file()
         answers, _ = open_files([(file.filename, file.read())], current_app.extensions["limits"])
         answer = chosen(answers, index)
