@@ -34,7 +34,7 @@ SETTINGS = (
     Setting("MAX_UNPACKED_BYTES", LIMITS.max_bytes, "Bytes that one request's files may hold once unpacked.", minimum=1),
     Setting("MAX_UNPACKED_RATIO", LIMITS.max_ratio, "How many times its size a packed file may become.", minimum=1),
     Setting("MAX_CONCURRENT", 4, "Requests read and analyzed at the same time.", minimum=1),
-    Setting("MAX_WAITING", 16, "Further requests that wait for their turn, first come, first served; one more is answered 503."),
+    Setting("MAX_WAITING", 16, "Further requests that wait in line for their turn; one more is answered 503."),
     Setting("RETRY_AFTER", 5, "Seconds after which a client that was answered 503 is asked to try again.", minimum=1),
 )
 
