@@ -17,11 +17,19 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def folder(text: str) -> Path:
+    """For argparse: one that is there."""
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a folder. Received: {text!r}, which is none")
+    return path
+
+
 def check_folders(*folders: Path | None) -> None:
     """Raises UsageError for one that cannot be made or written to: before the work, not after the first slice."""
-    for folder in filter(None, folders):
-        if not _can_hold_files(folder):
-            raise UsageError(f"expected a folder for pictures that can be written to. Received: {folder}")
+    for path in filter(None, folders):
+        if not _can_hold_files(path):
+            raise UsageError(f"expected a folder for pictures that can be written to. Received: {path}")
 
 
 def check_files(*files: Path | None) -> None:
@@ -42,6 +50,6 @@ def why(error: Exception) -> str:
     return f"cannot use {error.filename or 'the output'} ({error.strerror})" if known else str(error)
 
 
-def _can_hold_files(folder: Path) -> bool:
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+def _can_hold_files(path: Path) -> bool:
+    there = next(place for place in (path, *path.parents) if place.exists())
     return there.is_dir() and os.access(there, os.W_OK)

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import keras
 
 from model.classifier import DEFAULT_MODEL
-from model.commands import why
+from model.commands import folder, why
 from model.engines import keras_engine
 from model.engines.network_file import CLOSEUP
 from model.gate import squared_distance
@@ -37,7 +37,7 @@ from model.training.ranges import RANGE_SLICES, input_ranges
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
+    parser.add_argument("--data", type=folder, required=True, help="the folder that prepare_data.py was given")
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
     what = parser.add_mutually_exclusive_group()

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import keras
 import numpy as np
 
-from model.commands import positive, why
+from model.commands import folder, positive, why
 from model.labels import LABELS
 from model.training import recipe
 from model.training.averaging import average
@@ -27,7 +27,7 @@ from model.training.sides import check_asked, check_branch, remember, remembered
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
+    parser.add_argument("--data", type=folder, required=True, help="the folder that prepare_data.py was given")
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and logs; resumed when it holds some")
     parser.add_argument("--out", type=Path, required=True, help="the model.h5 to write; model.json goes beside it")
@@ -52,8 +52,6 @@ def main() -> int:
 
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(policy(args.precision))
-    if not args.data.is_dir():
-        parser.error(f"expected --data to be a folder. Received: {args.data}, which is none")
     try:
         items = load_manifest(args.manifest)
     except (ValueError, OSError) as error:

@@ -20,7 +20,7 @@ import numpy as np
 
 from model import engines
 from model.classifier import DEFAULT_MODEL, ModelFileError
-from model.commands import positive, why
+from model.commands import folder, positive, why
 from model.engines import EngineError
 from model.training.closeups import SIDE, WIDER, build, fit, gather
 from model.training.dataset import Item, load_manifest
@@ -40,7 +40,7 @@ from model.training.sides import check_asked
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the folder that prepare_data.py was given")
+    parser.add_argument("--data", type=folder, required=True, help="the folder that prepare_data.py was given")
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and logs; resumed when it holds some")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="the model.h5 to change, with its model.json")
@@ -49,8 +49,6 @@ def main() -> int:
     parser.add_argument("--limit", type=positive, help="use so many slices: a smoke run")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    if not args.data.is_dir():
-        parser.error(f"expected --data to be a folder. Received: {args.data}, which is none")
     asked = {name: getattr(args, name) for name in ("epochs", "side", "limit", "seed")}
     try:
         info = json.loads(args.model.with_name("model.json").read_text())

@@ -10,6 +10,13 @@ from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
 from model.preprocessing import Frame
 
+INFO = {  # of a model.json, what the classifier goes by
+    "version": "test",
+    "input_size": 64,
+    "temperature": 1.0,
+    "uncertain_below": 0.6,
+    "gate": {"threshold": 4.0, "doubtful": 2.0, "sharpness": 3.0, "others": {"ct": -2.0, "body": -1.0, "several": 1.0}},
+}
 TIMINGS = {"preprocess": 2.0, "infer": 80.0, "decide": 1.0}
 
 
@@ -78,3 +85,23 @@ def pages(count: int) -> bytes:
     buffer = io.BytesIO()
     images[0].save(buffer, "TIFF", save_all=True, append_images=images[1:])
     return buffer.getvalue()
+
+
+def fake_network(probabilities, mask_value=0.0, gate=1.0, ct=-30.0, body=-30.0, several=-30.0):
+    """An `infer` with the same answer for every slice; it keeps the batches it was given."""
+
+    def infer(batch):
+        infer.batches.append(batch.copy())
+        n = len(batch)
+        mask = np.zeros((n, 32, 32, 1), np.float32)
+        mask[:, 8:16, 8:16] = mask_value
+        return {
+            "probabilities": np.tile(np.array(probabilities, np.float32), (n, 1)),
+            "mask": mask,
+            "evidence": np.ones((n, 4, 4, 4), np.float32),
+            "gate": np.full((n, 8), gate, np.float32),
+            "others": np.full((n, 3), (ct, body, several), np.float32),
+        }
+
+    infer.batches = []
+    return infer

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from fakes import INFO, fake_network
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.closeup import around, view
@@ -15,7 +16,6 @@ from model.engines.network_file import CLOSEUP, ModelFileError
 from model.preprocessing import Frame, preprocess
 from model.training.closeups import build
 from model.training.export import save_half
-from test_classifier import INFO, fake_network
 
 WHOLE = Frame(100, 200, (0, 0, 200, 100))
 SIDE = 32

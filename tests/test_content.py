@@ -63,10 +63,16 @@ def test_every_citation_has_its_source(client):
         assert f'href="{address}" rel="noreferrer"' in html
 
 
+def test_the_card_tells_what_is_doubtful_where_the_model_does():
+    text = text_of(client_with(INFO | {"gate": {"threshold": 3.0, "doubtful": 2.0}}).get("/model-card").text)
+    assert "at 1.5 times that squared distance it is refused" in text
+    assert "squared distance" not in text_of(client_with(INFO | {"gate": {"threshold": 3.0}}).get("/model-card").text)
+
+
 def test_level_and_counts_are_those_of_model_json():
     testing = INFO["figures"]["testing"] | {"tumor_sensitivity": SHARE, "specificity": SHARE | {"hits": 77}}
     text = text_of(client_with(changed(testing=testing) | {"uncertain_below": 0.67}).get("/understanding").text)
-    assert "The highest probability is below 67%." in text
+    assert "The highest probability is below 67%." in text and "So is one for a picture that is unlike nearly all" in text
     assert "it called 82 of 328 slices with a tumor" in text and "and 77 of 328 slices without" in text
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakes import INFO, fake_network
 from model import classifier, preprocessing
 from model.classifier import Classifier
 from model.training import asking, dataset
 from model.training.dataset import Item
 from synthetic import head
-from test_classifier import INFO, fake_network
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+HERE = Path(__file__).parent
 TESTS = r"""
 def test_of_such_a_name():
     print("a\udcff")
@@ -16,9 +17,12 @@ def test_after_it():
 
 def test_names_that_are_not_unicode_end_no_run(tmp_path):
     (tmp_path / "test_names.py").write_text(TESTS)
-    (tmp_path / "conftest.py").write_text(
-        f"import sys, pytest\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom reports import sendable\n"
-        "@pytest.hookimpl(wrapper=True)\ndef pytest_runtest_makereport(item, call):\n    return sendable((yield))\n"
+    (tmp_path / "conftest.py").write_text(  # with what the conftest.py beside this file does
+        f"import sys\nsys.path[:0] = {[str(HERE), str(HERE.parent)]!r}\n"
+        "from importlib.util import module_from_spec, spec_from_file_location\n"
+        f"spec = spec_from_file_location('ours', {str(HERE / 'conftest.py')!r})\n"
+        "ours = module_from_spec(spec)\nspec.loader.exec_module(ours)\n"
+        "pytest_runtest_makereport = ours.pytest_runtest_makereport\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
