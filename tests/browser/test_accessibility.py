@@ -1,6 +1,7 @@
 """axe-core finds nothing on any page, in any state of it, in either scheme, on a phone and on a desktop."""
 
 from importlib.resources import files
+from itertools import product
 
 import pytest
 from journeys import LETTER, SIZES, analyze, one_of_each, press, settled, volume
@@ -11,28 +12,28 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 READING = ["/understanding", "/how-it-works", "/model-card", "/privacy", "/nothing-here", "/understanding?lang=es"]
 
 
+APPEARANCES = list(product(SIZES, ["light", "dark"]))
+
+
 def violations(page) -> list[str]:
-    """What axe-core finds: rule, and where."""
-    settled(page)
+    """What axe-core finds in any appearance of what the page shows: the appearance, the rule, and where."""
     page.evaluate(AXE)
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
-    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
-    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
-
-
-@pytest.fixture(params=SIZES, ids=["phone", "desktop"])
-def viewport(request):
-    return request.param
-
-
-@pytest.fixture(params=["light", "dark"])
-def scheme(request):
-    return request.param
+    found = []
+    for size, scheme in APPEARANCES:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        settled(page)
+        page.evaluate("() => Promise.all(document.getAnimations().map(each => each.finished))")  # from the other colors
+        for rule in page.evaluate("options => axe.run(document, options)", options)["violations"]:
+            where = f"{size['width']} {scheme} {rule['id']}"
+            found += [f"{where}: {node['target']} {node['failureSummary']}" for node in rule["nodes"]]
+    return found
 
 
 @pytest.fixture
-def page(open_page, viewport, scheme):
-    return open_page(viewport=viewport, color_scheme=scheme)
+def page(open_page):
+    return open_page()
 
 
 def test_pages_to_read(page, server):
@@ -71,9 +72,8 @@ def test_study_and_batch(page, server, tmp_path):
     assert violations(page) == []
 
 
-def test_without_a_script(open_page, viewport, scheme, server):
+def test_without_a_script(page, server):
     """The same answers as whole pages; axe itself needs scripts, so they are allowed once the page is there."""
-    page = open_page(viewport=viewport, color_scheme=scheme)
     page.route("**/page.js", lambda route: route.abort())
     page.goto(server)
     analyze(page, one_of_each()[0], LETTER)
@@ -81,9 +81,30 @@ def test_without_a_script(open_page, viewport, scheme, server):
     assert violations(page) == []
 
 
+FAINT = "#faint { color: #888; background: #777; }"
+
+
 def test_axe_finds_what_is_wrong(page):
     page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/static/logo.svg\">')")
-    assert any(found.startswith("image-alt") for found in violations(page))
+    assert sum("image-alt: " in found for found in violations(page)) == len(APPEARANCES)
+
+
+@pytest.mark.parametrize(
+    ("media", "where"),
+    [("(prefers-color-scheme: dark)", {"360 dark", "1280 dark"}), ("(max-width: 400px)", {"360 light", "360 dark"})],
+)
+def test_axe_finds_what_is_wrong_in_some_appearances(page, media, where):
+    page.evaluate(
+        """([media, faint]) => {
+          const sheet = new CSSStyleSheet();
+          sheet.replaceSync(`@media ${media} { ${faint} }`);
+          document.adoptedStyleSheets = [sheet];
+          document.querySelector("main").insertAdjacentHTML("beforeend", "<p id=faint>Faint</p>");
+        }""",
+        [media, FAINT],
+    )
+    found = violations(page)
+    assert {one.split(" color-contrast: ")[0] for one in found} == where, found
 
 
 MOVING = """() => [...document.querySelectorAll("*")].filter((element) => {
