@@ -22,10 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from PIL import Image
 
+from model.commands import positive
 from model.gate import look
 from model.preprocessing import windowed
 from model.reading import read
-from scripts.gather_ct import WINDOWS, folder_of, toned
+from scripts.gather_ct import WINDOWS, folder_of, shrunk, toned
 
 SAMPLES = Path(__file__).resolve().parents[1] / "tests" / "samples"
 MOST = 12  # slices of a volume: its neighbors are much alike
@@ -58,6 +59,7 @@ SCANS = (
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, required=True, help="the folder that they were downloaded to")
+    parser.add_argument("--side", type=positive, help="shrink pictures to at most so many pixels along the longer side")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write; it must not be there")
     args = parser.parse_args(arguments)
     if args.out.exists():
@@ -67,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"expected packages in {args.packages}. Received: none of {', '.join(missing)}")
     counts: Counter[str] = Counter()
     for kind, picture in itertools.chain(bodies(args.packages), pairs(sorted(SAMPLES.glob("*.jpg")))):
-        picture.save(folder_of(args.out, kind) / f"{counts[kind]:03}.png")
+        shrunk(picture, args.side).save(folder_of(args.out, kind) / f"{counts[kind]:03}.png")
         counts[kind] += 1
     print(dict(counts))
     return 0

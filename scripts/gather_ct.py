@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from PIL import Image
 
+from model.commands import positive
 from model.training.dataset import Item, load_manifest
 from model.training.sides import remembered
 
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--manifest", type=Path, required=True, help="what scripts/prepare_data.py wrote")
     parser.add_argument("--run", type=Path, required=True, help="the folder of the training run that is asked about")
     parser.add_argument("--volume", type=Path, metavar="FILE.inv3", help="a project of InVesalius that holds a head CT")
+    parser.add_argument("--side", type=positive, help="shrink pictures to at most so many pixels along the longer side")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write; it must not be there")
     args = parser.parse_args(arguments)
     if args.out.exists():
@@ -42,13 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"expected a run with its split.json. Received: {args.run}")
     counts: Counter[str] = Counter()
     for kind, item in kinds(items, split, listed()):
-        shutil.copy(args.data / item.path, folder_of(args.out, kind) / item.path.replace("/", "_"))
+        file, copy = args.data / item.path, folder_of(args.out, kind) / item.path.replace("/", "_")
+        if args.side:
+            shrunk(Image.open(file).convert("L"), args.side).save(copy.with_suffix(".png"))
+        else:
+            shutil.copy(file, copy)
         counts[kind] += 1
     for kind, number, picture in drawn(args.volume) if args.volume else ():
-        picture.save(folder_of(args.out, kind) / f"{number:03}.png")
+        shrunk(picture, args.side).save(folder_of(args.out, kind) / f"{number:03}.png")
         counts[kind] += 1
     print(dict(counts))
     return 0
+
+
+def shrunk(picture: Image.Image, side: int | None) -> Image.Image:
+    """With at most so many pixels along its longer side; None: as it is."""
+    scale = min(1.0, side / max(picture.size)) if side else 1.0
+    return picture if scale == 1.0 else picture.resize([max(1, round(n * scale)) for n in picture.size], Image.BILINEAR)
 
 
 def folder_of(out: Path, kind: str) -> Path:

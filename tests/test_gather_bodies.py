@@ -46,6 +46,16 @@ def test_slices_and_pairs_come_in_folders_by_kind(packages, tmp_path, capsys):
     np.testing.assert_allclose(np.sort(slice_, axis=None), window, atol=1)
 
 
+def test_pictures_can_be_shrunk(packages, tmp_path):
+    for folder, side in (("whole", []), ("small", ["--side", "48"])):
+        gather_bodies.main(["--packages", str(packages), "--out", str(tmp_path / folder), *side])
+    whole, small = (Image.open(tmp_path / folder / "ct_chest" / "000.png") for folder in ("whole", "small"))
+    assert small.size == (48, 48)
+    np.testing.assert_array_equal(small, whole.resize((48, 48), Image.BILINEAR))
+    pair = Image.open(tmp_path / "small" / "two_slices" / "000.png")
+    assert pair.width == 48 > pair.height
+
+
 def test_a_pair_is_two_slices_side_by_side():
     files = sorted(SAMPLES.glob("*.jpg"))[:3]
     pictures = [picture for _, picture in pairs(files)]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from model.training.dataset import Item, save_manifest
 from model.training.sides import remember
@@ -83,3 +84,20 @@ def test_pictures_lie_in_folders_by_kind(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         gather_ct.main(arguments)  # nothing is mixed with what is there
     assert "expected a new folder as --out" in capsys.readouterr().err
+
+
+def test_pictures_can_be_shrunk(tmp_path, monkeypatch):
+    item = Item("set/b.jpg", "kaggle", "Testing", "notumor")
+    (tmp_path / "data" / "set").mkdir(parents=True)
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 80), np.uint8))
+    picture.save(tmp_path / "data" / item.path, quality=95)
+    save_manifest([item], tmp_path / "manifest.csv")
+    remember(tmp_path / "run", {"testing": [item]})
+    monkeypatch.setattr(gather_ct, "listed", set)
+    volume = project(tmp_path / "a.inv3", np.zeros((1, 30, 60), np.int16))
+    options = {"data": "data", "manifest": "manifest.csv", "run": "run", "out": "ct", "volume": volume.name}
+    arguments = [part for name, path in options.items() for part in (f"--{name}", str(tmp_path / path))]
+    assert gather_ct.main([*arguments, "--side", "50"]) == 0
+    small = Image.open(tmp_path / "ct" / "mri_testing" / "set_b.png")
+    np.testing.assert_array_equal(small, Image.open(tmp_path / "data" / item.path).resize((40, 50), Image.BILINEAR))
+    assert Image.open(tmp_path / "ct" / "ct_bone_window" / "000.png").size == (50, 25)

@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from model.preprocessing import preprocess
+from model.training.imitated_ct import coarse
 
 AIR = 5.0
 DARK, LIGHT = 10.0, 240.0  # what borders on bone, in one kind of scan or another
@@ -37,6 +38,7 @@ SCANS = (
     Tones(fat=45, muscle=70, organ=120, fluid=220, bone=50),  # likewise, with fat suppressed
     Tones(fat=45, muscle=130, organ=150, fluid=105, bone=245),  # CT
 )
+SCAN_SHARES = (0.22, 0.22, 0.22, 0.34)  # CT is what there is most of
 
 
 class Canvas:
@@ -54,7 +56,7 @@ class Canvas:
         self.y, self.x = np.mgrid[-1 : 1 : self.side * 1j, -1 : 1 : self.side * 1j]
         self.picture = np.zeros((self.side, self.side), np.float32)
         spread = np.exp(TONE_SPREAD * rng.normal(size=len(Tones._fields)))
-        self.tones = Tones(*np.clip(spread * SCANS[rng.integers(len(SCANS))], 3.0, 255.0))
+        self.tones = Tones(*np.clip(spread * SCANS[rng.choice(len(SCANS), p=SCAN_SHARES)], 3.0, 255.0))
 
     def waves(self, length: float) -> np.ndarray:
         """Random waves about so long: float (s, s) with a deviation of 1."""
@@ -80,7 +82,7 @@ class Canvas:
         self.picture[region & ~ndimage.binary_erosion(region, iterations=width)] = tone
 
     def finished(self, shown: np.ndarray) -> np.ndarray:
-        """The part that is shown, as a scanner and `preprocess` would leave it: uint8 (s, s)."""
+        """The part that is shown, as a scanner and `preprocess` would leave it, some of few pixels: uint8 (s, s)."""
         rng = self.rng
         picture = ndimage.gaussian_filter(self.picture * shown, rng.uniform(0.5, 1.4))
         picture *= np.exp(rng.uniform(0.0, 0.5) * self.waves(0.7))  # the coil's bias field
@@ -89,17 +91,20 @@ class Canvas:
         picture = np.clip(picture, 0.0, None)
         brightest = max(1.0, np.percentile(picture, rng.uniform(98.5, 100.0)))
         pixels = np.clip(255 * picture / brightest, 0, 255).astype(np.uint8)
-        return np.round(255 * preprocess(pixels, self.side)[0]).astype(np.uint8)
+        return np.round(255 * preprocess(coarse(pixels, rng), self.side)[0]).astype(np.uint8)
 
 
 def trunk(canvas: Canvas) -> np.ndarray:
-    """Across the abdomen or the chest, as seen from the feet."""
+    """Across the abdomen or the chest, as seen from the feet; some with ribs, arms beside it, or a table below."""
     rng, tones = canvas.rng, canvas.tones
-    width, height = 0.97, 0.97 / rng.uniform(1.15, 1.75)
+    arms = rng.random() < 0.2
+    width = rng.uniform(0.6, 0.75) if arms else 0.97
+    height = width / rng.uniform(1.15, 1.75)
     body = canvas.oval(0, 0, width, height, 0.04 * rng.normal(), rng.uniform(2.0, 2.8), rng.uniform(0.0, 0.06))
     depth = ndimage.distance_transform_edt(body) * 2 / canvas.side / height
     skin = rng.uniform(0.03, 0.3) * (1.0 + 0.25 * canvas.waves(0.2))
-    inside = Cavity(canvas, width, height, depth > skin + rng.uniform(0.06, 0.16))
+    wall = rng.uniform(0.06, 0.16)
+    inside = Cavity(canvas, width, height, depth > skin + wall)
     canvas.fill(body, tones.fat, 0.2)
     canvas.fill(depth > skin, tones.muscle)
     canvas.fill(inside.region, tones.fat if rng.random() < 0.6 else tones.muscle, 0.6)
@@ -107,8 +112,15 @@ def trunk(canvas: Canvas) -> np.ndarray:
     part(inside, rng.choice((-1, 1)))
     if part is not _chest and rng.random() < 0.7:
         _kidneys(inside)
-    _vertebra(canvas, rng.uniform(0.42, 0.62) * height, rng.uniform(0.13, 0.2), depth > skin)
-    return canvas.finished(body)
+    _vertebra(canvas, rng.uniform(0.42, 0.62) * height, rng.uniform(0.13, 0.2) * width, depth > skin)
+    if part is _chest or rng.random() < 0.5:
+        _ribs(inside, float(skin.mean()) + wall / 2, depth > 0)
+    shown = body
+    if arms:
+        shown = shown | _arms(canvas, width)
+    if rng.random() < 0.25:
+        shown = shown | _table(canvas, height)
+    return canvas.finished(shown)
 
 
 @dataclass(frozen=True)
@@ -187,6 +199,51 @@ def _vertebra(canvas: Canvas, y: float, radius: float, within: np.ndarray) -> No
     for x in (-0.75, 0.9):
         vessel = oval(x * radius, y - 1.5 * radius, 0.35 * radius, 0.35 * radius)
         canvas.picture[vessel] = rng.choice((DARK, tones.organ, LIGHT))
+
+
+def _ribs(inside: Cavity, depth: float, within: np.ndarray) -> None:
+    """Cut across, so deep below the skin, as a share of the trunk's height: all around, but for the belly."""
+    canvas, rng = inside.canvas, inside.canvas.rng
+    wide, high = inside.width - depth * inside.height, (1.0 - depth) * inside.height
+    length, thickness = rng.uniform(0.04, 0.1) * inside.width, rng.uniform(0.012, 0.03) * inside.width
+    tone, border = rng.choice((canvas.tones.bone, DARK)), rng.random() < 0.4
+    for angle in np.linspace(-0.25, 1.25, rng.integers(8, 22)) * np.pi + 0.1 * rng.normal():
+        x, y = wide * np.cos(angle), high * np.sin(angle)
+        along = np.arctan2(high * np.cos(angle), -wide * np.sin(angle)) + 0.2 * rng.normal()
+        rib = canvas.oval(x, y, length * rng.uniform(0.6, 1.4), thickness, along) & within
+        canvas.picture[rib] = tone
+        if border:
+            canvas.border(rib, canvas.tones.bone)
+
+
+def _arms(canvas: Canvas, width: float) -> np.ndarray:
+    """On either side of a trunk so wide, each with one bone or two: bool (s, s), where they are."""
+    rng, tones, shown = canvas.rng, canvas.tones, np.zeros(canvas.picture.shape, bool)
+    radius, y = (0.98 - width) / 2, rng.uniform(-0.1, 0.3)
+    for side in (-1, 1):
+        x = side * (width + radius)
+        arm = canvas.oval(x, y, radius, radius * rng.uniform(0.9, 1.5))
+        canvas.fill(arm, tones.fat, 0.2)
+        canvas.fill(canvas.oval(x, y, 0.8 * radius, 0.8 * radius), tones.muscle)
+        for _ in range(rng.integers(1, 3)):
+            bone = canvas.oval(x + 0.3 * radius * rng.normal(), y + 0.3 * radius * rng.normal(), 0.3 * radius, 0.25 * radius)
+            canvas.fill(bone & arm, tones.bone, 0.2)
+            canvas.border(bone & arm, rng.choice((DARK, LIGHT)))
+        shown |= arm
+    return shown
+
+
+def _table(canvas: Canvas, height: float) -> np.ndarray:
+    """What lies below a trunk so high, in CT: lines, straight or hollow; bool (s, s), where they are."""
+    rng, shown = canvas.rng, np.zeros(canvas.picture.shape, bool)
+    hollow, y, wide = rng.uniform(0.0, 0.25), height + rng.uniform(0.02, 0.1), rng.uniform(0.5, 0.95)
+    for _ in range(rng.integers(1, 4)):
+        line = np.abs(canvas.y - y + hollow * canvas.x**2) < rng.uniform(0.008, 0.02)
+        line &= np.abs(canvas.x) < wide
+        canvas.picture[line] = rng.uniform(60.0, 255.0)
+        shown |= line
+        y += rng.uniform(0.06, 0.2)
+    return shown
 
 
 def joint(canvas: Canvas) -> np.ndarray:

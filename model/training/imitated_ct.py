@@ -7,6 +7,7 @@ arXiv:1812.04606, and Tack et al., arXiv:2007.08176, found.
 """
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 from model.training.stripping import head_of
@@ -26,6 +27,7 @@ DARKER = (0.3, 0.8)  # fluid than the brain, at most, as a share of its tone
 DENSE_SHARE = 0.25  # of the slices show blood, contrast or calcium
 DENSE = 0.015  # of what lies within the skull
 NOISE = (1.0, 14.0)  # tones, as a standard deviation
+COARSE_SHARE, COARSE = 0.3, (0.35, 0.7)  # of the pictures, and how many pixels they have along the side, as a share
 
 
 def imitations(images: np.ndarray) -> np.ndarray:
@@ -35,7 +37,7 @@ def imitations(images: np.ndarray) -> np.ndarray:
         ValueError: none does.
     """
     rng = np.random.default_rng(0)
-    made = [imitation for image in images if (imitation := imitate_ct(image, rng)) is not None]
+    made = [coarse(imitation, rng) for image in images if (imitation := imitate_ct(image, rng)) is not None]
     return np.stack(made)
 
 
@@ -74,6 +76,14 @@ def imitate_ct(image: np.ndarray, rng: np.random.Generator) -> np.ndarray | None
     noise = ndimage.gaussian_filter(rng.normal(size=image.shape), rng.uniform(0.2, 0.9))
     tones += head * noise * rng.uniform(*NOISE) / noise.std()
     return np.clip(np.round(tones), 0, 255).astype(np.uint8)
+
+
+def coarse(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Some as they come out of a picture of fewer pixels, as small collections have them: uint8 (s, s), like the image."""
+    if rng.random() > COARSE_SHARE:
+        return image
+    few = round(rng.uniform(*COARSE) * len(image))
+    return np.asarray(Image.fromarray(image).resize((few, few), Image.BILINEAR).resize(image.shape, Image.BILINEAR))
 
 
 def _largest(region: np.ndarray) -> np.ndarray:
