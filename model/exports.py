@@ -59,7 +59,7 @@ def nifti_mask(series: Series, masks: Sequence[np.ndarray]) -> bytes:
         header.set_data_dtype(np.uint8)
         kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
         image = kind(origin.restore([mask.astype(np.uint8) for mask in masks]), None, header)
-    elif series.affine is not None:
+    elif series.affine is not None and series.even:
         volume = np.stack(masks).astype(np.uint8).transpose(2, 1, 0)
         image = nibabel.Nifti1Image(volume, series.affine[:, [2, 1, 0, 3]])
         image.header.set_xyzt_units("mm")

@@ -57,10 +57,11 @@ def join(files: Sequence[Loose]) -> Iterator[tuple[list[int], Series]]:
 
     for volume in volumes(sorted(named, key=lambda place: natural(files[named[place]].name))):
         if len(volume) > 1:
-            spacing, affine, _ = geometry(volume)
+            spacing, affine, even = geometry(volume)
             order = [named[place] for place in volume]
             origins = [files[i].origin for i in order]
-            yield order, Series(0, len(volume), spacing, affine, DicomOrigin.joined(origins) if all(origins) else None)
+            origin = DicomOrigin.joined(origins) if all(origins) else None
+            yield order, Series(0, len(volume), spacing, affine, origin, even)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ def summarize(predictions: Sequence[Prediction | Brief], series: Series, files: 
 
 def neighbors(series: Series) -> int:
     """Of how many neighboring slices the mean is taken: FEWEST, or as many as cover SPAN mm where the spacing is known."""
-    return max(FEWEST, round(min(len(series), SPAN / series.spacing[0]))) if series.spacing else FEWEST
+    distance = series.spacing and series.spacing[0]
+    return max(FEWEST, round(min(len(series), SPAN / distance))) if distance else FEWEST
 
 
 def most_suspicious(tumor: np.ndarray, count: int) -> slice:

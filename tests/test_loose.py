@@ -7,7 +7,7 @@ import pytest
 
 import spheres
 from fakes import picture
-from format_samples import VOLUME, bare, dataset, dicom, gzipped, series, zipped
+from format_samples import SPACING, VOLUME, bare, dataset, dicom, gzipped, series, zipped
 from model.batch import answer_files
 from model.formats.common import Series
 from model.formats.dicom import DicomPlace
@@ -73,7 +73,8 @@ def test_a_slice_is_missing():
     """As in a ZIP: a study without a volume in ml."""
     one = series()
     ((order, found),) = join(places([(f"{i}", data) for i, data in enumerate(one[:3] + one[4:])]))
-    assert (len(order), found.spacing, found.affine) == (7, None, None)
+    assert (len(order), found.even, found.voxel_ml) == (7, False, None)
+    assert found.spacing == pytest.approx(SPACING)
 
 
 def test_a_place_holds_neither_pixels_nor_person():

@@ -9,7 +9,7 @@ import numpy as np
 
 from answers import cards, nifti, text_of
 from fakes import ok, refused
-from format_samples import zipped
+from format_samples import VOLUME, series, zipped
 from uploads import MASK, PNG, send
 
 
@@ -65,6 +65,14 @@ def test_a_volume_with_too_few_slices_analyzed_gets_no_class(client, fake):
     (card,) = cards(send(client, "/", ("head.nii", nifti())))
     assert 'data-status="refused"' in card and "data-label" not in card
     assert "Of its 6 slices, 2 could be analyzed. That is too few for an answer." in text_of(card)
+
+
+def test_two_slices_of_a_series_are_too_few_for_a_study_and_each_stands_for_itself(client, fake):
+    fake.answer = [ok("glioma", tumor=True), ok("meningioma")]
+    page = send(client, "/", ("scan.zip", zipped({f"{n}.dcm": one for n, one in enumerate(series(VOLUME[:2]))})))
+    first, second = cards(page)
+    assert 'data-label="glioma"' in first and 'data-label="meningioma"' in second
+    assert "was not analyzed" not in page.text
 
 
 def test_a_study_is_told_as_one(client, fake):

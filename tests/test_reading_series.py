@@ -7,6 +7,7 @@ from pydicom.uid import MRImageStorage
 import format_samples as samples
 from format_samples import SPACING, VOLUME, dicom, enhanced, save, series, zipped
 from format_table import shipped_files
+from model.exports import ExportError, nifti_mask
 from model.reading import read
 
 AFFINE = np.array([[0, 0, -1.25, 10], [0, -1.5, 0, 20], [3, 0, 0, 5], [0, 0, 0, 1.0]])  # of samples.series, in RAS
@@ -66,6 +67,30 @@ def test_a_missing_slice_is_noted_and_no_spacing_is_claimed():
     files = series()
     scan = read(pack(files[:3] + files[4:]))
     assert scan.notes == (UNEVEN,) and scan.spacing is None and scan.affine is None and len(scan) == 7
+
+
+def test_with_a_missing_slice_what_lies_in_a_slice_and_the_usual_distance_are_still_known():
+    """Else a study of thin slices would be answered for by three of them, and high pixels be taken for square ones."""
+    files = series()
+    (whole,), (gap,) = (read(pack(some)).series for some in (files, files[:3] + files[4:]))
+    assert (whole.even, gap.even) == (True, False)
+    assert gap.spacing == pytest.approx(SPACING)
+    assert gap.pixel_aspect == whole.pixel_aspect == pytest.approx(1.2)
+    np.testing.assert_allclose(gap.affine, whole.affine)
+    assert gap.voxel_ml is None and whole.voxel_ml == pytest.approx(np.prod(SPACING) / 1000)
+    with pytest.raises(ExportError, match="even distances"):
+        nifti_mask(gap, [np.zeros(VOLUME.shape[1:], bool)] * 7)
+
+
+@pytest.mark.parametrize("placed", [{}, {"ImagePositionPatient": None}])
+def test_without_a_distance_between_slices_what_lies_in_a_slice_is_known(placed):
+    (one,) = read(dicom(SpacingBetweenSlices=None, SliceThickness="", PixelSpacing=[2, 1], **placed)).series
+    assert one.spacing == (0.0, 2.0, 1.0) and one.pixel_aspect == 2.0
+    assert not one.even and one.voxel_ml is None
+    if placed:
+        assert one.affine is None
+    else:
+        np.testing.assert_allclose(one.affine[:3, 1:3], [[0, -1], [-2, 0], [0, 0]])
 
 
 def test_several_series_stay_apart_in_the_order_of_their_numbers():

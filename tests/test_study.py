@@ -63,6 +63,8 @@ def test_how_many_neighbors(step, count):
 
 def test_neighbors_where_the_spacing_is_not_known():
     assert neighbors(Series(0, 40)) == FEWEST
+    assert neighbors(Series(0, 40, (0.0, 1.0, 1.0), even=False)) == FEWEST
+    assert neighbors(Series(0, 40, (1.0, 1.0, 1.0), even=False)) == neighbors(Series(0, 40, (1.0, 1.0, 1.0))) > FEWEST
 
 
 def test_most_suspicious_of_fewer_slices_is_all():

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from model.exports import ExportError, can_be_seg, volume_mask
 from model.location import Location, locate, pixel_mm2
+from model.study import FEWEST
 from web.analysis import Analysis, Answer, StudyAnswer
 
 
@@ -111,7 +112,7 @@ class Item:
 
 
 def items(analysis: Analysis) -> list[Item]:
-    """A request's answers, each study as one item."""
+    """A request's answers, each study as one item; slices that are too few for one stand for themselves."""
     groups = list(_grouped(analysis))
     counts: dict[str, int] = {}
     found = []
@@ -124,7 +125,7 @@ def items(analysis: Analysis) -> list[Item]:
 
 
 def _grouped(analysis: Analysis) -> Iterable[tuple[list[Answer], StudyAnswer | None]]:
-    studies = {id(answer): study for study in analysis.studies for answer in study.answers}
+    studies = {id(answer): study for study in analysis.studies if len(study.answers) >= FEWEST for answer in study.answers}
     told = set()
     for answer in analysis:
         study = studies.get(id(answer))

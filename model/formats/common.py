@@ -142,9 +142,11 @@ class Series:
     """Slices `start` to `stop` - 1 of a Scan, which lie in one volume or come from one multi-page file, in order.
 
     Attributes:
-        spacing: mm from slice to slice, row to row and column to column; None where the file does not tell.
+        spacing: mm from slice to slice, row to row and column to column; None where the file does not tell. From slice to
+            slice it is the median where the distances differ, and 0 where they alone are not told.
         affine: float (4, 4), from (slice, row, column) to mm to the patient's right, front and top (RAS); or None.
         origin: what a writer of masks needs of the input: a nifti.NiftiOrigin, a dicom.DicomOrigin or None.
+        even: whether its slices are known to lie at one distance. Else it fills no volume, and slices have no place in it.
     """
 
     start: int
@@ -152,6 +154,7 @@ class Series:
     spacing: tuple[float, float, float] | None = None
     affine: np.ndarray | None = field(default=None, repr=False)
     origin: object | None = field(default=None, repr=False)
+    even: bool = True
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -170,8 +173,8 @@ class Series:
 
     @property
     def voxel_ml(self) -> float | None:
-        """The volume of one voxel in ml."""
-        return None if self.spacing is None else float(np.prod(self.spacing)) / 1000.0
+        """The volume of one voxel in ml, where it is known."""
+        return float(np.prod(self.spacing)) / 1000.0 if self.spacing and self.even else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,17 +220,18 @@ class Scan(Sequence):
 
     @property
     def spacing(self) -> tuple[float, float, float] | None:
-        """Of the one series that holds all slices; None when there is no such."""
+        """Of the one series that holds all slices, evenly; None when there is no such."""
         return self._whole.spacing if self._whole else None
 
     @property
     def affine(self) -> np.ndarray | None:
-        """Of the one series that holds all slices; None when there is no such."""
+        """Of the one series that holds all slices, evenly; None when there is no such."""
         return self._whole.affine if self._whole else None
 
     @property
     def _whole(self) -> Series | None:
-        return self.series[0] if len(self.series) == 1 and len(self.series[0]) == len(self) else None
+        whole = len(self.series) == 1 and len(self.series[0]) == len(self) and self.series[0].even
+        return self.series[0] if whole else None
 
 
 def only_finite(values: np.ndarray, low: float | None = None) -> np.ndarray:

@@ -67,7 +67,7 @@ def _read(data: bytes, budget: Budget) -> Scan:
     if len(shape) > 3 and shape[3] > 1:
         notes.append(f"The NIfTI file holds {shape[3]:,} volumes; the first was read.")
     shape = tuple((*shape, 1)[:3])
-    unit, known = MM.get(int(header["xyzt_units"]) & 7, 1.0), True
+    unit, known, oriented = MM.get(int(header["xyzt_units"]) & 7, 1.0), True, False
     affine = header.get_best_affine().astype(float)
     if not _is_valid(affine, unit):
         affine = header.get_base_affine().astype(float)
@@ -76,6 +76,8 @@ def _read(data: bytes, budget: Budget) -> Scan:
         notes.append("The NIfTI file's orientation is invalid; left and right, or top and bottom, may be exchanged.")
     elif not (header["qform_code"] or header["sform_code"]):
         notes.append("The NIfTI file does not say how it is oriented; left and right, or top and bottom, may be exchanged.")
+    else:
+        oriented = True
     if not (header["sform_code"] and np.array_equal(affine, header.get_sform())):
         axes = slice(1, 1 + min(3, int(header["dim"][0])))
         known &= bool(_header(data, check=False)["pixdim"][axes].all())  # what is checked has 1 for 0
@@ -92,7 +94,7 @@ def _read(data: bytes, budget: Budget) -> Scan:
     for field in FREE_TEXT & set(header.keys()):
         header[field] = b""
     origin = NiftiOrigin(affine, shape, header, orientations.ornt_transform(shown, stored))
-    measured = (spacing, affine_shown) if known else (None, None)
+    measured = spacing if known else None, affine_shown if known and oriented else None
     return Scan("NIfTI", slices, (Series(0, len(slices), *measured, origin),), tuple(notes))
 
 

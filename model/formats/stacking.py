@@ -25,10 +25,10 @@ def stack(slices: list[DicomSlice]) -> tuple[list[DicomSlice], tuple[Series, ...
         start = len(ordered)
         ordered += volume
         spacing, affine, even = geometry(volume)
-        if not even:
+        if spacing and spacing[0] and not even:
             notes.append(UNEVEN_NOTE)
         origin = DicomOrigin(tuple(s.dataset for s in volume), tuple(s.frame for s in volume))
-        found.append(Series(start, len(ordered), spacing, affine, origin))
+        found.append(Series(start, len(ordered), spacing, affine, origin, even))
     return ordered, tuple(found), tuple(dict.fromkeys(notes))
 
 
@@ -73,31 +73,29 @@ def _height(one: DicomPlace) -> float:
 
 
 def geometry(volume: Sequence[DicomPlace]) -> tuple[tuple[float, float, float] | None, np.ndarray | None, bool]:
-    """(spacing, affine, whether the slices lie evenly) of slices in order. PS3.3, C.7.6.2.1.1, turned from LPS to RAS."""
+    """Spacing, affine and evenness of slices in order, see Series. PS3.3, C.7.6.2.1.1, turned from LPS to RAS."""
     first, last = volume[0], volume[-1]
     if first.pixel_spacing is None or any(s.pixel_spacing != first.pixel_spacing for s in volume):
         return None, None, True
     if not _are_placed(volume):
         steps = {s.step for s in volume}
-        step = steps.pop() if len(steps) == 1 else None
-        return ((step, *first.pixel_spacing) if step else None), None, True
+        step = (steps.pop() if len(steps) == 1 else None) or 0.0
+        return (step, *first.pixel_spacing), None, step > 0.0
     row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
     normal = np.cross(row, column)
     length = np.linalg.norm(normal)
     if not 0.9 < length < 1.1:
-        return None, None, True
+        return (0.0, *first.pixel_spacing), None, False
+    step = first.step or 0.0
+    even, across = step > 0.0, normal / length * step
     if len(volume) > 1:
-        heights = np.array([_height(s) for s in volume])
-        gaps = np.diff(heights)
-        if abs(gaps - np.median(gaps)).max() > UNEVEN * np.median(gaps):
-            return None, None, False
-        step, across = float(gaps.mean()), (np.array(last.position) - first.position) / len(gaps)
-    elif first.step:
-        step, across = first.step, normal / length * first.step
-    else:
-        return None, None, True
+        gaps = np.diff([_height(s) for s in volume])
+        step = float(np.median(gaps))
+        even, across = bool(abs(gaps - step).max() <= UNEVEN * step), normal / length * step
+        if even:
+            step, across = float(gaps.mean()), (np.array(last.position) - first.position) / len(gaps)
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = across, column * first.pixel_spacing[0], row * first.pixel_spacing[1]
     affine[:3, 3] = first.position
     affine[:2] *= -1
-    return (step, *first.pixel_spacing), affine + 0.0, True  # -0.0 becomes 0.0
+    return (step, *first.pixel_spacing), affine + 0.0, even  # -0.0 becomes 0.0
