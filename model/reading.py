@@ -42,7 +42,7 @@ def read(data: bytes, limits: Limits = LIMITS) -> Scan:
 
 
 def read_within(budget: Budget, data: bytes) -> Scan:
-    """The same; the budget tells afterwards what is left of the limits for further files."""
+    """The same; the budget tells afterwards what was taken of the limits that further files share."""
     if sniff(data) == "ZIP":
         return archive.read(data, budget)
     return single.decode(data, budget)

@@ -111,11 +111,11 @@ def test_files_share_the_pixels_and_slices_that_one_may_have(fake):
     client = create_app({"MAX_PIXELS": 500}, classifier=fake).test_client()
     records = send(client, API, *three).get_json()["records"]
     assert [r["status"] for r in records] == ["ok", "ok", "error"]
-    assert records[2]["reason"] == "Expected at most 116 pixels. Received: 16 x 12."
+    assert records[2]["reason"] == "Expected at most 500 pixels. Received: 576 so far."
     assert len(fake.calls[0]) == 2
     client = create_app({"MAX_SLICES": 2}, classifier=fake).test_client()
     records = send(client, API, *three).get_json()["records"]
-    assert [r.get("reason") for r in records] == [None, None, "Expected at most 0 slices. Received: 1."]
+    assert [r.get("reason") for r in records] == [None, None, "Expected at most 2 slices. Received: 3."]
 
 
 @pytest.mark.parametrize(("files", "status", "code", "message"), [*BAD_UPLOADS, NONE_READABLE])

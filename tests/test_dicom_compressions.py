@@ -77,6 +77,16 @@ def test_jpeg_lossless_is_exact(pixels, syntax, restart_rows):
     np.testing.assert_array_equal(read(encapsulated(syntax, [frame], pixels))[0], pixels)
 
 
+def test_jpeg_lossless_with_fewer_bits_than_its_precision_keeps_its_values():
+    """T.81, A.4: a point transform of 4 leaves 8 of 12 bits, which have to be shifted back."""
+    frame = bytearray(samples.jpeg_lossless(GRAY))
+    frame[frame.index(b"\xff\xc3") + 4] = 12
+    scan = frame.index(b"\xff\xda")
+    frame[scan + 1 + int.from_bytes(frame[scan + 2 : scan + 4])] = 4
+    values = jpeg_lossless.decode(bytes(frame))
+    np.testing.assert_array_equal(values.reshape(GRAY.shape), GRAY.astype(np.uint16) << 4)
+
+
 def test_of_endless_huffman_tables_only_those_used_are_built(monkeypatch):
     """An empty one takes 17 bytes, and 128 kB once it is built."""
     built = []

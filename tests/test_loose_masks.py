@@ -179,7 +179,7 @@ def test_all_files_together_unpack_to_no_more_than_one_may(fake):
     sent = [("1", packed), ("bomb", bomb), ("2", packed), ("3", packed)]
     records = send(create_app(limits, classifier=fake).test_client(), API, *sent).get_json()["records"]
     assert [record["status"] for record in records] == ["ok", "error", "ok", "error"]
-    assert records[3]["reason"] == f"Expected at most {whole // 2:,} bytes when unpacked. Received: more."
+    assert records[3]["reason"] == f"Expected at most {limits['MAX_UNPACKED_BYTES']:,} bytes when unpacked. Received: more."
 
 
 # --- the page

@@ -144,17 +144,17 @@ def open_files(files: Iterable[tuple[str, bytes]], limits: Limits = LIMITS) -> t
         The answers in the order sent, and the volumes and series of more than one slice: those of single files, then those
         whose slices came as files of their own.
     """
-    answers, volumes, loose = [], [], []
+    answers, volumes, loose, earlier = [], [], [], None
     for number, (name, data) in enumerate(files):
         start = time.perf_counter()
         try:
-            budget = Budget(limits, len(data))
+            budget = Budget(limits, len(data), earlier)
             scan = read_within(budget, data)
         except ReadError as error:
             took = {"read": milliseconds_since(start)}
             answers.append(Answer(name, error=error, upload=number, timings_ms=took))
             continue
-        limits = budget.left()
+        earlier = budget
         share = milliseconds_since(start) / len(scan)
         slices = [Answer(name, i, pixels, upload=number, timings_ms={"read": share}) for i, pixels in enumerate(scan)]
         slices[0].notes = tuple(scan.notes)

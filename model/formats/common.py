@@ -3,7 +3,7 @@
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -75,17 +75,23 @@ class Limits:
 
 
 class Budget:
-    """What is left of the limits while one file is read. Everything is asked for before it is decoded.
+    """What is taken of the limits while one file is read. Everything is asked for before it is decoded.
 
     Raises:
-        OverLimit: by every method, when more is asked for than is left.
+        OverLimit: by every method, when more is asked for than there is.
     """
 
-    def __init__(self, limits: Limits, packed: int):
+    def __init__(self, limits: Limits, packed: int, earlier: "Budget | None" = None):
+        """
+        Args:
+            packed: the file's bytes.
+            earlier: of the files before it, when all together have the limits of one.
+        """
         self.limits, self.packed = limits, packed
-        self.pixels = self.slices = self.unpacked = 0
-        if packed > limits.max_bytes:
-            raise OverLimit(f"Expected at most {limits.max_bytes:,} bytes. Received: {packed:,}.")
+        self.pixels, self.slices, self.before = (earlier.pixels, earlier.slices, earlier.unpacked) if earlier else (0, 0, 0)
+        self.unpacked = self.before
+        if packed + self.before > limits.max_bytes:
+            raise OverLimit(f"Expected at most {limits.max_bytes:,} bytes. Received: {packed + self.before:,}.")
 
     def take(self, height: int, width: int, slices: int = 1) -> None:
         earlier = self.slices
@@ -102,17 +108,8 @@ class Budget:
         self.unpacked += count
         if self.unpacked > self.limits.max_bytes:
             raise OverLimit(f"Expected at most {self.limits.max_bytes:,} bytes when unpacked. Received: more.")
-        if self.unpacked > max(SMALL, self.limits.max_ratio * self.packed):
+        if self.unpacked - self.before > max(SMALL, self.limits.max_ratio * self.packed):
             raise OverLimit(f"Expected a file that unpacks to at most {self.limits.max_ratio} times its size. Received: more.")
-
-    def left(self) -> Limits:
-        """What further files may take, when all together have the limits of one."""
-        return replace(
-            self.limits,
-            max_bytes=self.limits.max_bytes - self.unpacked,
-            max_pixels=self.limits.max_pixels - self.pixels,
-            max_slices=self.limits.max_slices - self.slices,
-        )
 
 
 def inflate(data: bytes, wbits: int, budget: Budget) -> bytes:

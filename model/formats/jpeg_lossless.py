@@ -51,7 +51,8 @@ def decode(data: bytes) -> np.ndarray:
         raise NotImplementedError("another predictor, or components one after the other")
     shift = body[-1] & 15
     chosen = [_look_up(tables[body[2 + 2 * i] >> 4]) for i in range(shape[2])]
-    return _scan(data[place:], shape, chosen, precision - shift, restart) << shift
+    values = _scan(data[place:], shape, chosen, precision - shift, restart)
+    return values.astype(np.uint8 if precision <= 8 else np.uint16) << shift
 
 
 def _huffman_tables(body: bytes):
