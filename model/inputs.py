@@ -10,7 +10,7 @@ import functools
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -62,27 +62,45 @@ class Input(Source):
         """The name of what is written for its volumes, without an ending."""
         return self.picture.with_name(self.picture.stem.removesuffix(".nii"))
 
+    def picture_of(self, index: int) -> PurePath:
+        """The name of a slice's pictures: those after the first carry its number."""
+        return self.picture.with_stem(numbered(self.picture.stem, index))
+
     def content(self, limits: Limits = LIMITS) -> bytes:
         if self.closed:
             raise ReadError(f"The folder cannot be opened ({self.closed}).")
         return super().content(limits)
 
 
-def find_sources(paths: list[str], out: Path | None = None, tell: Callable[[str], None] = lambda text: None) -> list[Input]:
+def find_sources(
+    paths: list[str],
+    out: Path | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+    pictures: Iterable[Path | None] = (),
+    resumed: bool = False,
+) -> list[Input]:
     """Expand folders, but for what is hidden and `out`. A folder that cannot be opened is a source that cannot be read.
 
     Args:
-        tell: hears of a folder without files.
+        tell: hears of a folder without files, and of what is passed over.
+        pictures: the folders that pictures are written to. They hold no inputs: a resumed run passes over what is in them.
 
     Raises:
-        UsageError: a path is neither file nor folder.
+        UsageError: a path is neither file nor folder, or a file in a folder for pictures is an input.
     """
+    places = {Path(os.path.realpath(place)) for place in pictures if place}
     sources = []
     for number, given in enumerate(paths):
         if given == "-":
             sources.append(Input("-", None, PurePath("stdin.png")))
         elif stat.S_ISDIR(mode := _mode(given)):
             inside = _inside(number, given, out and os.path.realpath(out))
+            among = _among(given, inside, places) if places else set()
+            if among and (not resumed or Path(os.path.realpath(given)) in places):
+                raise UsageError(f"expected another folder for pictures. Received: one in which {min(among)} is an input")
+            if among:
+                tell(f"{len(among)} file(s) in {given} passed over, where this run writes its pictures")
+                inside = [source for source in inside if source.path not in among]
             if not inside:
                 tell(f"no files in {given}")
             sources += inside
@@ -119,6 +137,12 @@ def _inside(number: int, given: str, own: str | None) -> list[Input]:
             folder = top if one.parent == path else Folder(number, name.parent.as_posix(), name.parent)
             sources.append(Input(name.as_posix(), one, picture_name(name), folder))
     return sources
+
+
+def _among(given: str, inside: list[Input], places: set[Path]) -> set[Path]:
+    """Which files of a given folder lie in one of the `places`, unless the whole folder does."""
+    places = places - set(Path(os.path.realpath(given)).parents)
+    return {source.path for source in inside if places & set(Path(os.path.realpath(source.path)).parents)}
 
 
 def picture_name(name: PurePath) -> PurePath:

@@ -113,7 +113,7 @@ class StudyRecord(TypedDict):
 
 COLUMNS = (
     "file", "slice", "status", "label", *LABELS, "uncertain", "in_distribution",
-    "area_px", "area_fraction", "x0", "y0", "x1", "y1", "reason", "model", "entry",
+    "area_px", "area_fraction", "x0", "y0", "x1", "y1", "reason", "model", "entry", "notes",
 )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def csv_lines(records: Iterable[Record | StudyRecord] = (), header: bool = True,
 
     A text that a spreadsheet would take for a formula, such as the file name "=1+1.png", has an apostrophe before it;
     `text_of_cell` takes it away. The row of a study has the status `study` and no slice; it needs the `columns` COLUMNS +
-    STUDY_COLUMNS. Its `files` are a list in JSON.
+    STUDY_COLUMNS. Its `files` are a list in JSON. `notes` are sentences, one after the other in a cell.
     """
     lines = [",".join(columns)] if header else []
     for record in records:
@@ -143,6 +143,7 @@ def csv_lines(records: Iterable[Record | StudyRecord] = (), header: bool = True,
         tumor = record.get("tumor") or {}
         row = record | record.get("probabilities", {}) | tumor
         row |= dict(zip(("x0", "y0", "x1", "y1"), tumor.get("box", ()), strict=False))
+        row["notes"] = " ".join(record.get("notes", ()))
         lines.append(",".join(_cell(row.get(column, "")) for column in columns))
     return "".join(line + "\n" for line in lines)
 

@@ -29,6 +29,7 @@ class Written:
         failed: whether a file in it could not be read.
         several: the names of answered files with several slices.
         studies: the names of files and folders of which a study is written.
+        slices: by name, those of each answered file that were answered: of them there are pictures.
     """
 
     answered: Counter = field(default_factory=Counter)
@@ -36,6 +37,7 @@ class Written:
     failed: bool = False
     several: set[str] = field(default_factory=set)
     studies: set[str] = field(default_factory=set)
+    slices: dict[str, list[list[int]]] = field(default_factory=dict)
 
     def without_answered(self, sources: Iterable[Source]) -> list[Source]:
         """Those that are still to be answered."""
@@ -47,6 +49,13 @@ class Written:
             else:
                 rest.append(source)
         return rest
+
+    def slices_of(self, sources: Iterable[Source]) -> Iterator[tuple[Source, int]]:
+        """Yield every slice that was answered, after its source."""
+        files = {name: iter(slices) for name, slices in self.slices.items()}
+        for source in sources:
+            for index in next(files.get(source.name, iter(())), ()):
+                yield source, index
 
 
 def written(path: Path, format: str, version: str, studies: bool = False) -> Written:
@@ -69,9 +78,11 @@ def written(path: Path, format: str, version: str, studies: bool = False) -> Wri
         if line.slice == 0:
             if last:
                 kept.answered[last[0].file] += 1
-                kept.failed |= last[0].failed
+                kept.failed |= last[0].status == "error"
                 kept.several |= {one.file for one in last if one.slice}
                 kept.studies |= {one.file for one in last if one.slice is None}
+                answered = [one.slice for one in last if one.status == "ok"]
+                kept.slices.setdefault(last[0].file, []).append(answered)
             last, kept.end = [], line.start
         last.append(line)
     return kept
@@ -110,12 +121,12 @@ def _scan(source: Source) -> Scan:
 
 
 class Line(NamedTuple):
-    """Of a file of records: where it starts, its file, which slice (None: a study), whether it is an error, its model."""
+    """Of a file of records: where it starts, its file, which slice (None: a study), its status, its model."""
 
     start: int
     file: str
     slice: int | None
-    failed: bool
+    status: str
     model: str
 
 
@@ -126,7 +137,7 @@ def _from_jsonl(data: bytes, studies: bool) -> Iterator[Line]:
             record = json.loads(line)
             if "study" in record and studies:
                 record |= {"slice": None, "status": "study"}
-            yield Line(start, record["file"], record["slice"], record["status"] == "error", record["model"])
+            yield Line(start, record["file"], record["slice"], record["status"], record["model"])
         except (ValueError, TypeError, KeyError):
             raise NotResumable(f"Expected one JSON record on each line. Received: {line[:60]!r}") from None
         start += len(line)
@@ -151,7 +162,7 @@ def _from_csv(data: bytes, studies: bool) -> Iterator[Line]:
         record = dict(zip(columns, row, strict=False))
         if len(row) == len(columns):
             index = int(record["slice"]) if record["slice"].isdecimal() else None
-            yield Line(start, text_of_cell(record["file"]), index, record["status"] == "error", record["model"])
+            yield Line(start, text_of_cell(record["file"]), index, record["status"], record["model"])
         elif rows.line_num < len(lines):
             raise NotResumable(f"Expected {len(columns)} cells in a row. Received: {len(row)}")
         start = starts[rows.line_num]

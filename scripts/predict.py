@@ -4,12 +4,14 @@ A file in a folder is named relative to that folder, in its record and below --m
 slices of a volume or series are followed by its own record: {"file", "study": {...}, "model"}; in CSV a row with the status
 "study" and further columns. docs/studies.md tells what is in it. DICOM files of one slice each that lie in the same folder and
 name the same series are a series, too, when the folder is given: the record of its study follows the folder's last file, bears
-the folder's name, and lists them as "files". Exit status: 0 when every file was answered or refused, 1 when one could not be
-read or something not be written, 2 for bad usage, 130 when interrupted.
+the folder's name, and lists them as "files". The folders of --masks and --overlay may lie among the inputs, but must not hold
+any. Exit status: 0 when every file was answered or refused, 1 when one could not be read or something not be written, 2 for
+bad usage, 130 when interrupted.
 """
 
 import argparse
 import errno
+import functools
 import json
 import os
 import sys
@@ -23,13 +25,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from tqdm import tqdm
 
-from model.batch import Answer, answer_files, threads_for
+from model.batch import Answer, Source, answer_files, threads_for
 from model.classifier import DEFAULT_MODEL, Classifier, ModelFileError
 from model.commands import INTERRUPTED, NOT_READ, check_folders, positive, printable
 from model.engines import EngineError
 from model.exports import FORMATS as VOLUME_FORMATS
 from model.exports import ExportError, volume_mask
-from model.inputs import Input, UsageError, check_targets, find_sources, numbered, volume_name
+from model.inputs import Input, UsageError, check_targets, find_sources, volume_name
 from model.loose import Folders, Joined, may_be_dicom
 from model.overlay import mask_png, overlay
 from model.reading import Series
@@ -67,7 +69,8 @@ def aligned(record: dict) -> str:
         return row(record["file"], "", study["label"] or "none", probability, ", ".join(notes))
     label = record.get("label", record["status"])
     probability = f"{record['probabilities'][label]:.3f}" if record["status"] == "ok" else ""
-    note = ". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", record.get("reason"))))
+    said = " ".join(filter(None, (record.get("reason"), *record.get("notes", ()))))
+    note = ". ".join(filter(None, ("uncertain" if record.get("uncertain") else "", said)))
     return row("/".join(filter(None, (record["file"], record.get("entry")))), record["slice"], label, probability, note)
 
 
@@ -96,7 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
     if args.volume_masks and not args.masks:
         parser.error("--volume-masks needs --masks DIR")
     try:
-        sources = find_sources(args.paths, args.out, tell)
+        resumed = args.resume and args.out.is_file()
+        sources = find_sources(args.paths, args.out, tell, (args.masks, args.overlay), resumed)
         check_targets(sources, args.masks, args.overlay, args.volume_masks)
         check_folders(args.masks, args.overlay)
         threads = None if os.environ.get("EARLYMED_THREADS") else threads_for(len(sources), args.jobs)
@@ -176,7 +180,9 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
     again = to_repeat(sources, rest) if args.studies or args.volume_masks else []
     if again:
         tell(f"{len(again)} DICOM file(s) analyzed once more, for the studies of their folders")
-    taken: dict[PurePath, Input] = {}
+    taken: dict[PurePath, Source] = {}
+    for source, index in before.slices_of(sources) if args.masks or args.overlay else ():
+        failed |= holder(taken, source.picture_of(index), source) is not None
     folders, have_records = Folders((s.folder for s in again + rest), masks=bool(args.volume_masks)), set(again)
     with tqdm(
         total=len(sources),
@@ -194,7 +200,7 @@ def run(args: argparse.Namespace, classifier: Classifier, sources: list[Input], 
             failed |= answer.record["status"] == "error"
             failed |= not save_pictures(answer, args.masks, args.overlay, taken)  # before the record: what has one is complete
             if args.volume_masks:
-                failed |= not save_volume_masks(answer, joined, args.masks, args.volume_masks, classifier.version)
+                failed |= not save_volume_masks(answer, joined, args.masks, args.volume_masks, classifier.version, taken)
             print(format.line(answer.record), end="", file=out, flush=True)
             for record in study_records(answer, joined, classifier.version) if args.studies else ():
                 print(format.line(record), end="", file=out, flush=True)
@@ -216,7 +222,14 @@ def study_records(answer: Answer, joined: list[Joined], version: str) -> Iterato
         yield one.study.record(answer.source.folder.name, version)
 
 
-def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None, taken: dict[PurePath, Input]) -> bool:
+def holder(taken: dict[PurePath, Source], name: PurePath, source: Source) -> Source | None:
+    """The other input that has the name already. One that none has is the source's from now on."""
+    first = taken.setdefault(name, source)
+    same = first is source or (first.path and source.path and first.path.samefile(source.path))
+    return None if same else first
+
+
+def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None, taken: dict[PurePath, Source]) -> bool:
     """Of an answered slice; slices after a file's first carry their number.
 
     Args:
@@ -226,40 +239,57 @@ def save_pictures(answer: Answer, masks: Path | None, overlays: Path | None, tak
     if answer.record["status"] != "ok" or not (masks or overlays):
         return True
     source, index = answer.source, answer.index
-    name = source.picture.with_stem(numbered(source.picture.stem, index))
-    first = taken.setdefault(name, source)
-    if first is not source and not (first.path and source.path and first.path.samefile(source.path)):
+    name = source.picture_of(index)
+    if first := holder(taken, name, source):
         tell(f"{source.name}: no picture of slice {index}. {first.name} has {name} already")
         return False
     saved = not masks or save(mask_png(answer.prediction.mask), masks / name)
     return (not overlays or save(overlay(answer.pixels, answer.prediction), overlays / name)) and saved
 
 
-def save_volume_masks(answer: Answer, joined: list[Joined], folder: Path, format: str, version: str) -> bool:
+def save_volume_masks(
+    answer: Answer, joined: list[Joined], folder: Path, format: str, version: str, taken: dict[PurePath, Source]
+) -> bool:
     """Of the volumes in a file with its last slice, and of the series that its folder's files form.
 
-    One for each in which a slice was answered; stderr hears why one cannot be made. False when one could not be written.
+    One for each in which a slice was answered; stderr hears why one cannot be made. False when one could not be written, as
+    where another input has its name: see `save_pictures`.
     """
     source, saved = answer.source, True
+    save_mask = functools.partial(save_volume_mask, folder=folder, format=format, version=version, taken=taken)
     for series in answer.scan.series if answer.predictions else ():
         predictions = answer.predictions[series.start : series.stop]
         if len(series) > 1 and any(prediction.status == "ok" for prediction in predictions):
-            path, masks = folder / volume_name(source.base, format, series.start), [p.mask for p in predictions]
-            saved &= save_volume_mask(source.name, path, format, series, masks, version)
+            name = volume_name(source.base, format, series.start)
+            saved &= save_mask(source, name, series, [prediction.mask for prediction in predictions])
     for one in joined:
         if one.study.analyzed:
-            path = folder / volume_name(source.folder.base, format, one.start)
-            saved &= save_volume_mask(source.folder.name, path, format, one.series, one.masks(), version)
+            name = volume_name(source.folder.base, format, one.start)
+            saved &= save_mask(Source(source.folder.name, source.path.parent), name, one.series, one.masks())
     return saved
 
 
-def save_volume_mask(name: str, path: Path, format: str, series: Series, masks: list[np.ndarray], version: str) -> bool:
+def save_volume_mask(
+    source: Source,
+    name: PurePath,
+    series: Series,
+    masks: list[np.ndarray],
+    *,
+    folder: Path,
+    format: str,
+    version: str,
+    taken: dict[PurePath, Source],
+) -> bool:
+    """Of a file, or of a folder's series."""
     try:
         data = volume_mask(format, series, masks, version)
     except ExportError as error:
-        tell(f"{name}: no mask of the volume. {error}")
+        tell(f"{source.name}: no mask of the volume. {error}")
         return True
-    return save(data, path)
+    if first := holder(taken, name, source):
+        tell(f"{source.name}: no mask of the volume. {first.name} has {name} already")
+        return False
+    return save(data, folder / name)
 
 
 def save(data: bytes, path: Path) -> bool:

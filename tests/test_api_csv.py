@@ -3,9 +3,11 @@
 import csv
 import io
 
+import numpy as np
 import pytest
 
 from fakes import ok, refused
+from format_samples import VOLUME, dicom
 from model.records import COLUMNS
 from uploads import API, CSV, MASK, OVERLAY, PNG, TEXT, error_of, send
 
@@ -27,6 +29,12 @@ def test_csv_has_a_row_for_every_record(client, fake):
     assert [rows[0][c] for c in ("glioma", "area_px", "x0", "y0", "x1", "y1")] == ["0.91", "20", "3", "2", "8", "6"]
     assert rows[1]["reason"].startswith("Expected PNG")
     assert rows[2]["reason"] == "This looks like a photograph."
+
+
+def test_csv_has_the_notes_on_a_file_with_its_first_slice(client):
+    files = ("knee.dcm", dicom(np.stack([VOLUME[3]] * 2), BodyPartExamined="KNEE")), ("head.dcm", dicom())
+    rows = list(csv.DictReader(io.StringIO(send(client, API, *files, headers=CSV).text)))
+    assert [row["notes"] for row in rows] == ["The DICOM file says that it shows a knee, not the head.", "", ""]
 
 
 def test_csv_of_one_record_has_its_header_too(client):

@@ -113,6 +113,24 @@ def test_names_that_do_no_harm(files, paths, options):
     check(paths, **options)
 
 
+def test_folders_for_pictures_hold_no_inputs(here):
+    """But where they hold the folder of the inputs itself."""
+    write({"out/in/a.png": PNG, "out/in/masks/b.png": PNG, "out/masks": PNG})
+    Path("out/in/link").symlink_to(here / "out" / "in" / "masks")
+    told = []
+    for place in ("out/in/masks", "out/in/link", "out/in"):
+        with pytest.raises(UsageError, match=r"^expected another folder for pictures\. Received: .* out/in/.* is an input$"):
+            find_sources(["out/in"], pictures=[None, Path(place)])
+    for place in ("out/in/masks", "out/in/link"):
+        found = find_sources(["out/in"], None, told.append, [Path(place)], resumed=True)
+        assert [source.name for source in found] == ["a.png"]
+    assert told == ["2 file(s) in out/in passed over, where this run writes its pictures"] * 2
+    with pytest.raises(UsageError):
+        find_sources(["out/in"], pictures=[Path("out/in")], resumed=True)
+    for place in ("out", "elsewhere", "out/in/masks/new"):
+        assert len(find_sources(["out/in"], pictures=[Path(place)])) == 3
+
+
 def test_masks_and_overlays_need_a_folder_each():
     write({"a.png": PNG})
     with pytest.raises(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from answers import timeless
 from fakes import ok, pages, picture, refused
@@ -141,6 +142,63 @@ def test_files_named_by_numbers_have_their_own_masks_and_a_resumed_run_the_same(
         again = {path.name: path.read_bytes() for path in masks.iterdir()}
         answered = max(0, cut - 1)  # the last file of a run that was cut is answered once more
         assert again == {f"{name}.png": whole[f"{name}.png"] for name in sorted(names)[answered:]}
+
+
+def test_a_resumed_run_writes_nothing_over_the_pictures_that_are_there(script, fake, tmp_path, capsys):
+    """The same as a run that was not interrupted, in its pictures, what it says and its exit status."""
+    (tmp_path / "in").mkdir()
+    contents = {"scan.tif": pages(3), "scan0.jpg": picture("JPEG"), "scan_0001.jpg": picture("JPEG", (20, 10))}
+    contents |= {"scan_0002.jpg": picture("JPEG", (30, 10)), "z.jpg": picture("JPEG")}
+    for name, data in contents.items():
+        (tmp_path / "in" / name).write_bytes(data)
+    second = read(pages(3))[1]
+    fake.answer = lambda pixels: (refused() if np.array_equal(pixels, second) else ok())(pixels)
+    masks, out = tmp_path / "masks", tmp_path / "records"
+    command = [str(tmp_path / "in"), "--masks", str(masks), "--out", str(out), "--resume"]
+    said = "predict.py: scan_0002.jpg: no picture of slice 0. scan.tif has scan_0002.png already\n"
+    assert script.main(command) == 1 and capsys.readouterr().err == said
+    whole = {path.name: path.read_bytes() for path in masks.iterdir()}
+    assert sorted(whole) == ["scan.png", "scan0.png", "scan_0001.png", "scan_0002.png", "z.png"]
+    sizes = {name: Image.open(masks / name).size for name in whole}
+    assert (sizes["scan_0001.png"], sizes["scan_0002.png"]) == ((20, 10), (16, 12))  # the second page was refused
+    lines = out.read_text().splitlines(keepends=True)
+    for cut in range(len(lines) + 1):
+        out.write_text("".join(lines[:cut]))
+        assert script.main(command) == 1
+        assert capsys.readouterr().err == (said if cut < len(lines) else "")
+        assert {path.name: path.read_bytes() for path in masks.iterdir()} == whole
+
+
+def test_a_run_with_pictures_among_the_inputs_can_be_resumed(script, fake, folder, tmp_path, capsys):
+    out, masks = tmp_path / "records", folder / "masks"
+    command = [str(folder), "--masks", str(masks), "--overlay", str(masks / "overlays"), "--out", str(out)]
+    assert script.main(command) == 1
+    whole, pictures = out.read_text(), sorted(masks.rglob("*.png"))
+    assert len(pictures) == 18
+    for cut in (0, 1, 5):
+        out.write_text("".join(whole.splitlines(keepends=True)[:cut]))
+        capsys.readouterr()
+        assert script.main([*command, "--resume"]) == 1
+        assert timeless(out.read_text()) == timeless(whole)
+        assert sorted(masks.rglob("*.png")) == pictures
+        assert (
+            capsys.readouterr().err == f"predict.py: 18 file(s) in {folder} passed over, where this run writes its pictures\n"
+        )
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+@pytest.mark.parametrize("option", ["--masks", "--overlay"])
+def test_a_folder_for_pictures_that_holds_inputs_is_refused(script, fake, folder, tmp_path, capsys, option, resume):
+    """A resumed run could not tell them from its pictures."""
+    (folder / "masks" / "below").mkdir(parents=True)
+    (folder / "masks" / "below" / "a.jpg").write_bytes(picture())
+    for place, first in (("masks", "masks/below/a.jpg"), ("", "0.png")):
+        with pytest.raises(SystemExit) as ended:
+            script.main([str(folder), option, str(folder / place), "--out", str(tmp_path / "records"), *resume])
+        assert ended.value.code == 2
+        said = f"error: expected another folder for pictures. Received: one in which {folder / first} is an input\n"
+        assert capsys.readouterr().err.endswith(said)
+    assert fake.calls == [] and not (tmp_path / "records").exists()
 
 
 @pytest.mark.parametrize("resume", [[], ["--resume"]])

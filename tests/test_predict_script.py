@@ -110,12 +110,17 @@ def test_table_notes_what_is_uncertain_and_why_and_what_was_refused():
     chances = {"glioma": 0.97, "meningioma": 0.01, "notumor": 0.01, "pituitary": 0.01}
     sure = {"file": "a.png", "slice": 0, "status": "ok", "label": "glioma", "probabilities": chances, "uncertain": False}
     refused = {"file": "b.png", "slice": 0, "status": "refused", "reason": "The image is blank."}
+    noted = {"notes": ["It shows a knee, not the head.", "2 files left out."]}
     records = [sure, sure | {"uncertain": True}, sure | {"uncertain": True, "reason": "This looks like CT."}, refused]
+    records += [sure | noted, sure | {"uncertain": True} | noted, refused | noted]
     assert [aligned(record)[72:] for record in records] == [
         "\n",
         "  uncertain\n",
         "  uncertain. This looks like CT.\n",
         "  The image is blank.\n",
+        "  It shows a knee, not the head. 2 files left out.\n",
+        "  uncertain. It shows a knee, not the head. 2 files left out.\n",
+        "  The image is blank. It shows a knee, not the head. 2 files left out.\n",
     ]
     assert aligned(refused | {"file": "heads.zip", "entry": "b.png"}).startswith("heads.zip/b.png     ")
     assert aligned(refused | {"file": "head.nii", "slice": 12}).split()[:3] == ["head.nii", "12", "refused"]

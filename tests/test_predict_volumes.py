@@ -14,7 +14,7 @@ from PIL import Image
 import spheres
 from answers import timeless
 from fakes import pages, picture, refused
-from format_samples import nifti, zipped
+from format_samples import dicom, nifti, zipped
 
 
 @pytest.fixture
@@ -140,6 +140,37 @@ def test_a_slice_with_the_name_of_another_input_is_not_written_over_it(script, f
     assert len(list(masks.iterdir())) == 24
     assert Image.open(masks / "head_0001.png").size == Image.open(masks / "head.png").size
     assert script.main([*paths[1:], "--masks", str(masks)]) == 0
+
+
+TWO = zipped({"a.nii": nifti(), "b.nii": nifti()})  # 8 slices each
+OTHER = nifti(affine=np.eye(4))
+SERIES = {f"SE/{i}": dicom(position=3.0 * i, number=i + 1, SeriesInstanceUID=f"1.2.{i // 2}") for i in range(4)}
+
+
+@pytest.mark.parametrize(
+    ("contents", "paths", "said"),
+    [
+        ({"head.zip": TWO, "head_0008.nii": OTHER}, ["in"], "head_0008.nii: {} head.zip has head_0008"),
+        (
+            {"head.zip": TWO, "head_0008.nii": OTHER}, ["in/head_0008.nii", "in/head.zip"],
+            "in/head.zip: {} in/head_0008.nii has head_0008",
+        ),
+        (SERIES | {"SE_0002.nii": OTHER}, ["in"], "SE_0002.nii: {} SE has SE_0002"),
+        (SERIES | {"SE_0002.nii": OTHER}, ["in/SE_0002.nii", "in/SE"], "in/SE: {} in/SE_0002.nii has SE_0002"),
+    ],
+    ids=["ZIP", "ZIP later", "series", "series later"],
+)  # fmt: skip
+def test_no_mask_of_a_volume_is_written_over_another(script, fake, tmp_path, monkeypatch, capsys, contents, paths, said):
+    monkeypatch.chdir(tmp_path)
+    files = {f"in/{name}": data for name, data in contents.items()} | {"y.nii": OTHER}
+    for name, data in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(data)
+    command = [*paths, "y.nii", "--masks", "masks", "--volume-masks", "nifti", "--out", "records"]
+    line = f"predict.py: {said.format('no mask of the volume.')}.nii.gz already\n"
+    assert script.main(command) == 1
+    assert line in capsys.readouterr().err
+    assert len(list(Path("masks").glob("*.nii.gz"))) == 3
 
 
 def test_a_volume_of_which_every_slice_is_refused_has_no_mask(script, fake, volumes, tmp_path):

@@ -24,7 +24,7 @@ def row_of(record: dict) -> dict[str, str]:
 def test_columns():
     assert ",".join(COLUMNS) == (
         "file,slice,status,label,glioma,meningioma,notumor,pituitary,uncertain,in_distribution,"
-        "area_px,area_fraction,x0,y0,x1,y1,reason,model,entry"
+        "area_px,area_fraction,x0,y0,x1,y1,reason,model,entry,notes"
     )
     assert COLUMNS[4:8] == LABELS
 
@@ -32,7 +32,7 @@ def test_columns():
 def test_an_answer():
     assert list(row_of(ANSWERED).values()) == [
         "a.png", "3", "ok", "glioma", "0.91", "0.03", "0.03", "0.03", "False", "0.97",
-        "20", "0.104167", "3", "2", "8", "6", "", "1", "",
+        "20", "0.104167", "3", "2", "8", "6", "", "1", "", "",
     ]  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def test_an_answer():
         (ok("notumor")(PIXELS).record("a.png", 0, "1"), {"label": "notumor", "area_px": "", "x0": ""}),
         (refused('No, "this" is\nnone.')(PIXELS).record("a.png", 0, "1"), {"reason": 'No, "this" is\nnone.', "label": ""}),
         (error_record("a,b.png", "unreadable", "1"), {"file": "a,b.png", "status": "error", "in_distribution": ""}),
-        (ANSWERED | {"notes": ["A note."]}, {"label": "glioma", "entry": ""}),
+        (ANSWERED | {"notes": ["A note."]}, {"label": "glioma", "entry": "", "notes": "A note."}),
+        (ANSWERED | {"notes": ["=A note.", "2 files."]}, {"notes": "'=A note. 2 files."}),
         (ok("notumor")(PIXELS).record("a.zip", 1, "1", "=b.png"), {"slice": "1", "entry": "'=b.png"}),
         (refused("No.")(PIXELS).record("a.zip", 0, "1", "a.png"), {"status": "refused", "entry": "a.png"}),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes import ok, picture
+from fakes import ok, picture, refused
 from format_samples import nifti, series, zipped
 from model.batch import Source
 from model.inputs import find_sources
@@ -62,7 +62,8 @@ def test_a_name_that_looks_like_a_formula_is_known_again(tmp_path, format, name)
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
 def test_the_last_file_is_answered_again(tmp_path, format):
     found = written(at(tmp_path, lines(RECORDS, format)), format, "1")
-    assert found == Written(Counter(["a", 'b, "quoted"\nname', "c"]), len(lines(RECORDS[:4], format)), True, {"c"})
+    slices = {"a": [[0]], 'b, "quoted"\nname': [[]], "c": [[0, 1]]}
+    assert found == Written(Counter(slices.keys()), len(lines(RECORDS[:4], format)), True, {"c"}, slices=slices)
 
 
 @pytest.mark.parametrize("format", ["jsonl", "csv"])
@@ -149,6 +150,14 @@ def test_files_of_one_name_are_counted(tmp_path):
     sources = [Source("a", Path("x/a")), Source("a", Path("y/a")), Source("a", Path("z/a")), Source("b", Path("x/b"))]
     assert [s.path for s in found.without_answered(sources)] == [Path("z/a"), Path("x/b")]
     assert found.answered["a"] == 2  # asking changes nothing
+    assert [(s.path, index) for s, index in found.slices_of(sources)] == [(Path("x/a"), 0), (Path("y/a"), 0), (Path("y/a"), 1)]
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_slices_that_were_refused_are_none_of_those_with_pictures(tmp_path, format):
+    records = [record("a"), refused()(PIXELS).record("a", 1, "1"), record("a", 2), STUDY, record("b")]
+    found = written(at(tmp_path, lines(records, format, BOTH)), format, "1", studies=True)
+    assert found.slices == {"a": [[0, 2]]}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +166,7 @@ def test_files_of_one_name_are_counted(tmp_path):
         (lines(RECORDS, "csv"), "jsonl", "1", r"^Expected one JSON record on each line. Received: b'file,slice,"),
         (b"5\n", "jsonl", "1", r"^Expected one JSON record on each line. Received: b'5"),
         (lines(RECORDS, "jsonl"), "csv", "1", r"^Expected the columns file, slice, .* Received: '{"),
-        (SHORT_ROW, "csv", "1", r"^Expected 19 cells in a row. Received: 2"),
+        (SHORT_ROW, "csv", "1", r"^Expected 20 cells in a row. Received: 2"),
         (lines(RECORDS, "jsonl"), "jsonl", "2", r"^Expected answers of the model 2. Received: .* with those of 1$"),
         (lines([STUDY], "jsonl"), "jsonl", "1", r"^Expected one JSON record on each line. Received: b'{.file.: .a., .study"),
         (lines(RECORDS, "csv", BOTH), "csv", "1", r"^Expected records without studies. Received: the others$"),
