@@ -1,11 +1,20 @@
 // A request whose upload and whose work can be watched: the answer comes line by line, each a JSON object.
 
+import { say } from "./words.js";
+
+const LINES = "application/x-ndjson";
+
 export class Refused extends Error {
   constructor({ title, message }) {
     super(message);
     this.title = title;
   }
 }
+
+// What answers otherwise is not the program but what stands before it, such as nginx; it may have a limit of its own.
+const ofProxy = (status) => status === 413
+  ? new Refused({ title: say("tooMuchTitle"), message: say("tooMuch") })
+  : new Error(`Status ${status}`);
 
 // `uploaded` hears the sent fraction, `follow` each line; rejects with a Refused, an AbortError or another error.
 export async function send(url, body, signal, uploaded, follow) {
@@ -14,6 +23,7 @@ export async function send(url, body, signal, uploaded, follow) {
   let ended = false;
 
   function lines() {
+    if (request.getResponseHeader("Content-Type") !== LINES) throw ofProxy(request.status);
     const text = request.responseText;
     for (let end; (end = text.indexOf("\n", read)) >= 0; read = end + 1) {
       const line = JSON.parse(text.slice(read, end));
@@ -39,7 +49,7 @@ export async function send(url, body, signal, uploaded, follow) {
     request.onabort = () => reject(new DOMException("", "AbortError"));
   });
   request.open("POST", url);
-  request.setRequestHeader("Accept", "application/x-ndjson");
+  request.setRequestHeader("Accept", LINES);
   request.send(body);
   signal.addEventListener("abort", () => request.abort());
   await finished;

@@ -114,6 +114,7 @@ export class Viewer {
     this.index = to;
     if (this.study) {
       this.find("[data-slice-words]").textContent = this.slice.words;
+      this.canvas.setAttribute("aria-label", this.slice.words);
       const range = this.find("[data-slice]");
       range.value = to + 1;
       range.setAttribute("aria-valuetext", this.slice.words);

@@ -247,12 +247,30 @@ def test_pictures_of_a_zip_have_their_own_names(client, fake):
     assert [re.search(r'class="file">(.*?)<', card)[1] for card in cards(response)] == ["one.png", "two.png"]
 
 
+def test_each_answer_has_the_notes_on_its_own_file_for_its_report(client):
+    both = zipped({"one.png": PNG, "two.png": picture(seed=1), "letter.txt": TEXT})
+    response = send(client, "/", ("alone.png", PNG), ("both.zip", both))
+    notes = [re.findall(r'<p class="notice print-only">(.*?)</p>', card) for card in cards(response)]
+    above = re.findall(r'<p class="notice">(.*?)</p>', response.text)
+    assert notes == [[], above, above]
+    assert len(above) == 1 and above[0].startswith("1 file in the ZIP left out.")
+
+
 def test_many_answers_without_a_script_are_a_table(client):
     files = {f"{i:03}.png": picture(seed=i) for i in range(DETAILED + 1)}
     response = send(client, "/", ("all.zip", zipped(files)))
     assert response.text.count("<tr data-status") == DETAILED + 1
     assert cards(response) == []
     assert "shown as a table only" in response.text
+    assert "leads to its pictures" not in response.text
+
+
+@pytest.mark.parametrize("count", [1, 2, DETAILED, DETAILED + 1])
+def test_every_link_within_the_page_leads_somewhere(client, count):
+    page = send(client, "/", *((f"{i}.png", PNG) for i in range(count))).text
+    links = set(re.findall(r'href="#(.*?)"', page))
+    assert links <= set(re.findall(r'\bid="(.*?)"', page))
+    assert len([link for link in links if link.startswith("item-")]) == (count if 1 < count <= DETAILED else 0)
 
 
 @pytest.mark.parametrize(("files", "status", "code", "message"), BAD_UPLOADS)

@@ -3,8 +3,11 @@
 import json
 import re
 
+import nibabel
+import numpy as np
 import pytest
-from journeys import DESKTOP, LETTER, ROOT, SAMPLES, analyze, one_of_each, press, printed, record, text_of, volume
+from journeys import DESKTOP, LETTER, ROOT, SAMPLES, analyze, one_of_each, press, printed, record, send, text_of, volume
+from PIL import Image
 
 from model.labels import DISPLAY
 
@@ -43,11 +46,22 @@ def test_report_is_one_page_with_all_that_belongs_on_it(open_page, server, java_
         assert absent not in text
 
 
-def test_the_longest_report_is_one_page(open_page):
+@pytest.fixture
+def noted(tmp_path):
+    """An uncertain volume with two notes: it is the first of two, and does not say how it is oriented."""
+    with Image.open(SAMPLES / "meningioma_Te-me_0018.jpg") as image:
+        values = np.asarray(image.convert("L"), np.int16).T[::-1, ::-1, None, None]
+    path = tmp_path / "two.nii"
+    nibabel.save(nibabel.Nifti1Image(values.repeat(6, 2).repeat(2, 3), None), path)
+    return path
+
+
+@pytest.mark.parametrize("notes", [0, 2])
+def test_the_longest_report_is_one_page(open_page, noted, notes):
     """An uncertain answer in Spanish, with as much typed as fits."""
     page = open_page(viewport=DESKTOP, locale="es")
-    page.locator("#file").set_input_files(SAMPLES / "meningioma_Te-me_0018.jpg")
-    press(page, "Analizar")
+    send(page, noted if notes else SAMPLES / "meningioma_Te-me_0018.jpg")
+    assert page.locator(".results .notice").count() == notes and page.locator("header .tag").inner_text() == "incierto"
     page.locator(".report-fields summary").click()
     page.locator("[id^=report-name]").fill("Ada Example")
     page.locator("[id^=report-remark]").fill("Visto con el radiólogo. " * 16)
@@ -61,6 +75,29 @@ def test_report_of_a_study_is_one_page(open_page, tmp_path):
     fill(page)
     (sheet,) = printed(page)
     assert "Probability of a tumor" in text_of(sheet) and "Slices analyzed" in text_of(sheet)
+
+
+@pytest.fixture
+def unoriented(tmp_path):
+    path = volume(tmp_path)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(nibabel.load(path).dataobj).copy(), None), path)
+    return path
+
+
+@pytest.mark.parametrize("locale", ["en", "es"])
+def test_report_has_the_notes_on_its_file(open_page, unoriented, locale):
+    page = open_page(viewport=DESKTOP, locale=locale)
+    send(page, unoriented)
+    note = page.locator(".results .notice").inner_text()
+    assert ("does not say how it is oriented" in note) == (locale == "en")
+    (sheet,) = printed(page)
+    assert text_of(sheet).count(note) == 1
+
+
+def test_without_a_script_each_report_has_the_notes_on_its_own_file(open_page, unoriented):
+    page = open_page(java_script_enabled=False)
+    analyze(page, one_of_each()[0], unoriented, LETTER)
+    assert ["does not say how it is oriented" in text_of(sheet) for sheet in printed(page)] == [False, True, False]
 
 
 def test_report_of_a_refused_image_names_no_class(open_page):

@@ -9,6 +9,7 @@ import pytest
 from journeys import DESKTOP, PHONE, SIZES, analyze, api, canvas_of, fits, one_of_each, record, series, settled, volume
 
 from model.labels import DISPLAY
+from web.pages import LINES
 
 pytestmark = pytest.mark.browser
 
@@ -75,6 +76,7 @@ def test_slices_are_gone_through_by_keys_wheel_and_range(open_page, head):
         pictures[slice_] = canvas_of(page.locator(".stage canvas")).tobytes()
     assert len(set(pictures.values())) >= 2
     assert "not analyzed" in page.locator("[data-slice-words]").inner_text()  # the first is noise
+    assert page.locator(".stage canvas").get_attribute("aria-label") == "Slice 1 of 12: not analyzed"
     page.locator(".stage").scroll_into_view_if_needed()
     page.locator(".stage").hover()
     page.mouse.wheel(0, 100)
@@ -162,7 +164,8 @@ def test_outlines_are_of_the_answer_that_is_shown_whatever_was_tried_after_it(op
         analyze(page, other)
         assert page.get_by_role("alert").get_by_role("heading").inner_text() == "This kind of file is not read"
     else:
-        answer = {"status": 503, "body": '{"error": {"title": "Busy", "message": "Too many images are being analyzed."}}\n'}
+        line = '{"error": {"title": "Busy", "message": "Too many images are being analyzed."}}\n'
+        answer = {"status": 503, "content_type": LINES, "body": line}
         held = []
         fail = held.append if attempt == "canceled" else lambda route: route.fulfill(**answer)
         page.route(f"{server}/", lambda route: fail(route) if route.request.method == "POST" else route.fallback())

@@ -151,6 +151,22 @@ def test_a_lost_connection_is_told_and_the_files_stay(open_page, server):
     assert page.locator(NAMES).count() == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "title", "message"),
+    [
+        (413, "That is too much at once", "This is more than can be sent at once. Please choose fewer or smaller files."),
+        (502, "No connection", "The program does not answer. Is it still running? Your files are still chosen; try again."),
+    ],
+)
+def test_the_answer_of_a_proxy_is_told(open_page, server, status, title, message):
+    page = open_page()
+    answer = {"status": status, "content_type": "text/html", "body": "<html>\r\n<h1>nginx</h1>\r\n</html>\r\n"}
+    page.route(f"{server}/", lambda route: route.fulfill(**answer) if route.request.method == "POST" else route.fallback())
+    analyze(page, one_of_each()[0])
+    assert page.get_by_role("alert").inner_text().split("\n") == [title, "", message]
+    assert page.locator(NAMES).count() == 1
+
+
 def test_nothing_chosen_is_told_without_asking(open_page):
     page = open_page()
     asked = []
