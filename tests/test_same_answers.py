@@ -120,7 +120,8 @@ def test_convolutions_with_ranges_compute_with_integers_and_no_others():
     ranges = read_ranges(INFO["int8_ranges"])
     with h5py.File(DEFAULT_MODEL, "r") as file:
         graph = openvino_graph.build(read_network(file).with_ranges(ranges))
-    facts = [node.get_rt_info() for node in openvino.compile_model(graph, "CPU").get_runtime_model().get_ops()]
+    compiled = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})  # as `openvino_engine` does
+    facts = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
     convolutions = [f["runtimePrecision"].astype(str) for f in facts if f["layerType"].astype(str) == "Convolution"]
     assert Counter(convolutions) == {"u8": 20, "f32": 4}  # the first one, the mask, the votes and their attention
 

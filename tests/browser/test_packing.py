@@ -101,7 +101,7 @@ def test_a_picture_in_a_folder_of_dicom_files_stays_with_them(open_page, tmp_pat
     with page.expect_request(lambda request: request.method == "POST") as sent:
         press(page, "Analyze")
     assert names_sent(sent.value.post_data_buffer) == ["5 files.zip"]
-    assert page.get_by_text("1 picture beside DICOM files left out.").is_visible()
+    assert page.locator(".results").get_by_text("1 picture beside DICOM files left out.").is_visible()
     assert page.get_by_role("article").count() == 1
 
 
