@@ -2,10 +2,12 @@
 
 import base64
 import gzip
+import io
 import re
 
 import nibabel
 import numpy as np
+from PIL import Image
 
 from answers import cards, nifti, text_of
 from fakes import ok, refused
@@ -65,6 +67,13 @@ def test_a_volume_with_too_few_slices_analyzed_gets_no_class(client, fake):
     (card,) = cards(send(client, "/", ("head.nii", nifti())))
     assert 'data-status="refused"' in card and "data-label" not in card
     assert "Of its 6 slices, 2 could be analyzed. That is too few for an answer." in text_of(card)
+
+
+def test_a_volume_without_a_class_is_shown_without_an_outline(client, fake):
+    fake.answer = [*[refused()] * 3, *[ok("glioma", tumor=True)] * 2, refused()]
+    (card,) = cards(send(client, "/", ("head.nii", nifti())))
+    (data,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', card)
+    assert Image.open(io.BytesIO(base64.b64decode(data))).mode == "L"
 
 
 def test_two_slices_of_a_series_are_too_few_for_a_study_and_each_stands_for_itself(client, fake):

@@ -49,6 +49,11 @@ def within(side: int, image: Image.Image) -> Image.Image:
     return image
 
 
+def plain(answer: Answer, side: int) -> str:
+    """The slice as it came."""
+    return jpeg_uri(shown(answer.pixels, side, answer.aspect))
+
+
 def outlined(answer: Answer, side: int) -> str:
     """The slice with the outline, where there is one."""
     return jpeg_uri(draw_outline(shown(answer.pixels, side, answer.aspect), answer.prediction.mask))
