@@ -22,6 +22,7 @@ from model.loose import kind
 from model.reading import LIMITS, Limits, ReadError
 from model.walking import walk
 
+HOLDS_INPUT = "expected another folder for pictures. Received: one in which {} is an input"
 VOLUMES = ("DICOM", "NIfTI", "ZIP")  # may hold slices whose mask is written as one file
 
 
@@ -97,7 +98,7 @@ def find_sources(
             inside = _inside(number, given, out and os.path.realpath(out))
             among = _among(given, inside, places) if places else set()
             if among and (not resumed or Path(os.path.realpath(given)) in places):
-                raise UsageError(f"expected another folder for pictures. Received: one in which {min(among)} is an input")
+                raise UsageError(HOLDS_INPUT.format(min(among)))
             if among:
                 tell(f"{len(among)} file(s) in {given} passed over, where this run writes its pictures")
                 inside = [source for source in inside if source.path not in among]
@@ -163,7 +164,7 @@ def check_targets(sources: list[Input], masks: Path | None, overlays: Path | Non
     for source in sources:
         for target, origin in _targets(source, masks, overlays, volume_format):
             if resolve(target) in own:
-                raise UsageError(f"expected another folder for pictures. Received: one in which {target} is an input")
+                raise UsageError(HOLDS_INPUT.format(target))
             claims[resolve(target)].setdefault(resolve(origin), (origin, []))[1].append(source.path)
     for target, origins in claims.items():
         if len(origins) > 1:

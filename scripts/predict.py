@@ -11,7 +11,6 @@ bad usage, 130 when interrupted.
 
 import argparse
 import errno
-import functools
 import json
 import os
 import sys
@@ -255,41 +254,34 @@ def save_volume_masks(
     One for each in which a slice was answered; stderr hears why one cannot be made. False when one could not be written, as
     where another input has its name: see `save_pictures`.
     """
-    source, saved = answer.source, True
-    save_mask = functools.partial(save_volume_mask, folder=folder, format=format, version=version, taken=taken)
-    for series in answer.scan.series if answer.predictions else ():
-        predictions = answer.predictions[series.start : series.stop]
-        if len(series) > 1 and any(prediction.status == "ok" for prediction in predictions):
-            name = volume_name(source.base, format, series.start)
-            saved &= save_mask(source, name, series, [prediction.mask for prediction in predictions])
-    for one in joined:
-        if one.study.analyzed:
-            name = volume_name(source.folder.base, format, one.start)
-            saved &= save_mask(Source(source.folder.name, source.path.parent), name, one.series, one.masks())
+    saved = True
+    for source, name, series, masks in named_volumes(answer, joined, format):
+        try:
+            data = volume_mask(format, series, masks, version)
+        except ExportError as error:
+            tell(f"{source.name}: no mask of the volume. {error}")
+            continue
+        if first := holder(taken, name, source):
+            tell(f"{source.name}: no mask of the volume. {first.name} has {name} already")
+            saved = False
+        else:
+            saved &= save(data, folder / name)
     return saved
 
 
-def save_volume_mask(
-    source: Source,
-    name: PurePath,
-    series: Series,
-    masks: list[np.ndarray],
-    *,
-    folder: Path,
-    format: str,
-    version: str,
-    taken: dict[PurePath, Source],
-) -> bool:
-    """Of a file, or of a folder's series."""
-    try:
-        data = volume_mask(format, series, masks, version)
-    except ExportError as error:
-        tell(f"{source.name}: no mask of the volume. {error}")
-        return True
-    if first := holder(taken, name, source):
-        tell(f"{source.name}: no mask of the volume. {first.name} has {name} already")
-        return False
-    return save(data, folder / name)
+def named_volumes(
+    answer: Answer, joined: list[Joined], format: str
+) -> Iterator[tuple[Source, PurePath, Series, list[np.ndarray]]]:
+    """Yield the file or folder, the name for its mask, the series and its slices' masks, where a slice was answered."""
+    source = answer.source
+    for series in answer.scan.series if answer.predictions else ():
+        predictions = answer.predictions[series.start : series.stop]
+        if len(series) > 1 and any(prediction.status == "ok" for prediction in predictions):
+            yield source, volume_name(source.base, format, series.start), series, [p.mask for p in predictions]
+    for one in joined:
+        if one.study.analyzed:
+            folder = Source(source.folder.name, source.path.parent)
+            yield folder, volume_name(source.folder.base, format, one.start), one.series, one.masks()
 
 
 def save(data: bytes, path: Path) -> bool:

@@ -11,7 +11,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from app import create_app
-from fakes import FakeClassifier
+from fakes import FakeClassifier, picture
 from reports import sendable
 from spheres import outlining as outlined_by
 from turns import turn
@@ -75,6 +75,17 @@ def script(monkeypatch, fake):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module.Classifier, "load", lambda path, threads=None: fake)
     return module
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Nine readable files and an unreadable one."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for i in range(9):
+        (folder / f"{i}.png").write_bytes(picture(seed=i))
+    (folder / "9.txt").write_text("no image")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from model.training.imitated_bodies import KINDS, SCANS, Canvas, imitations, shapeless, spine, trunk
+from model.training.imitated_bodies import (
+    KINDS,
+    SCANS,
+    Canvas,
+    Cavity,
+    _arms,
+    _ribs,
+    _table,
+    imitations,
+    shapeless,
+    spine,
+    trunk,
+)
+from model.training.imitated_ct import coarse
 from synthetic import head
 
 SIDE = 96
@@ -69,3 +82,30 @@ def test_the_same_slices_give_the_same_drawings(images):
     assert made.shape == (10, SIDE, SIDE)
     assert np.array_equal(made, imitations(images, 10))
     assert sum(KINDS.values()) == pytest.approx(1.0)
+
+
+def test_ribs_lie_in_the_wall_of_a_trunk_and_not_in_its_middle_or_at_the_belly(images):
+    canvas = Canvas(images, np.random.default_rng(0))
+    inside = Cavity(canvas, 0.9, 0.6, np.ones((SIDE, SIDE), bool))
+    _ribs(inside, 0.1, np.ones((SIDE, SIDE), bool))
+    drawn = canvas.picture > 0
+    distance = np.hypot(canvas.x / 0.9, canvas.y / 0.6)[drawn]
+    assert drawn.sum() > 20 and distance.min() > 0.6 and distance.max() < 1.2
+    assert not drawn[(np.abs(canvas.x) < 0.2) & (canvas.y < 0)].any()
+
+
+def test_arms_lie_on_either_side_and_a_table_below(images):
+    canvas = Canvas(images, np.random.default_rng(0))
+    arms, table = _arms(canvas, 0.7), _table(canvas, 0.5)
+    assert arms[canvas.x > 0.7].any() and arms[canvas.x < -0.7].any() and not arms[np.abs(canvas.x) < 0.65].any()
+    assert table.any() and not table[canvas.y < 0.2].any()
+    assert (canvas.picture[arms | table] > 0).mean() > 0.9
+
+
+def test_some_pictures_come_of_few_pixels(images):
+    rng = np.random.default_rng(0)
+    fine = rng.integers(0, 256, (SIDE, SIDE), np.uint8)
+    made = [coarse(fine, rng) for _ in range(200)]
+    few = [one for one in made if one is not fine]
+    assert 40 < len(few) < 80
+    assert all(one.shape == fine.shape and one.std() < 0.6 * fine.std() for one in few)
