@@ -1,7 +1,7 @@
 """The close-up's network: what it learns from, how it is built, how it learns. See `model.closeup` for what it is for.
 
-VGG16 with the weights of the classifier, and its decoder, one step finer. Its deep blocks learn on: with blocks that stay as they
-are it draws no better than a small network does. What they learn is kept as a change of low rank, see
+VGG16 with the weights of the classifier, and its decoder, one step finer. Its deep blocks learn on: with blocks that stay as
+they are it draws no better than a small network does. What they learn is kept as a change of low rank, see
 `model.training.low_rank`. The last convolution takes the input along, so that training begins with what the first look drew.
 """
 
