@@ -21,14 +21,12 @@ import keras
 
 from model.classifier import DEFAULT_MODEL
 from model.commands import folder, why
-from model.engines import keras_engine
-from model.engines.network_file import CLOSEUP
 from model.gate import squared_distance
 from model.training.arrays import Arrays
 from model.training.averaging import average
 from model.training.calibration import calibration
 from model.training.dataset import load_manifest
-from model.training.export import export, figures_of_others, fit_mask_temperature, gate_facts, version_of
+from model.training.export import Closeup, export, figures_of_others, fit_mask_temperature, gate_facts, version_of
 from model.training.familiar import evenly
 from model.training.network import build
 from model.training.odds import asked, split_of
@@ -54,13 +52,12 @@ def main() -> int:
         network = build(info["input_size"], None)
         average(network, [args.model])
         beside = args.manifest.parent / args.model.parent.name  # where prepared slices are kept, see Arrays
-        closeup = (keras_engine.read(args.model, CLOSEUP), info["closeup"]) if "closeup" in info else None
-        export(network, args.data, split, beside, args.model, info["training"], closeup=closeup)
+        export(network, args.data, split, beside, args.model, info["training"], closeup=Closeup.of(args.model, info))
         return 0
     if args.ranges:
         network = keras.saving.load_model(args.model, compile=False)
         arrays = Arrays.load(args.data, split["train"], info["input_size"], args.manifest.parent)
-        info["int8_ranges"] = input_ranges(network, arrays.images[evenly(split["train"], RANGE_SLICES)])
+        info["int8_ranges"] |= input_ranges(network, arrays.images[evenly(split["train"], RANGE_SLICES)])
         info.get("engines", {}).get("engines", {}).pop("openvino-int8", None)  # that was with other ranges
         file.write_text(json.dumps(info, indent=2) + "\n")
         return 0

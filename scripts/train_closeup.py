@@ -22,19 +22,22 @@ from model import engines
 from model.classifier import DEFAULT_MODEL, ModelFileError
 from model.commands import folder, positive, why
 from model.engines import EngineError
-from model.training.closeups import SIDE, WIDER, build, fit, gather
+from model.engines.network_file import CLOSEUP
+from model.training.closeups import SIDE, WIDER, build, fit, gather, middle, trunk
 from model.training.dataset import Item, load_manifest
 from model.training.export import (
     figures_of_others,
     fit_mask_temperature,
-    halved,
     identity,
     mean_dice,
     save_half,
     version_of,
     write_facts,
 )
+from model.training.low_rank import reduce_changes, write_changed
 from model.training.odds import split_of
+from model.training.precision import PRECISIONS, policy
+from model.training.ranges import RANGE_SLICES, input_ranges
 from model.training.sides import check_asked
 
 
@@ -44,9 +47,10 @@ def main() -> int:
     parser.add_argument("--manifest", type=Path, required=True, help="what prepare_data.py wrote")
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and logs; resumed when it holds some")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="the model.h5 to change, with its model.json")
-    parser.add_argument("--epochs", type=positive, default=14, help="each shows all that is outlined once")
+    parser.add_argument("--epochs", type=positive, default=5, help="each shows all that is outlined once")
     parser.add_argument("--side", type=positive, default=SIDE, help="of a close-up in pixels, a multiple of 16")
     parser.add_argument("--limit", type=positive, help="use so many slices: a smoke run")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="auto: mixed_bfloat16 where it is fast")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     asked = {name: getattr(args, name) for name in ("epochs", "side", "limit", "seed")}
@@ -62,18 +66,26 @@ def main() -> int:
     except (ValueError, OSError, EngineError, ModelFileError) as error:
         parser.error(why(error))
     keras.utils.set_random_seed(args.seed)
-    network = fit(train, validation, args.run, info["mask_temperature"], args.epochs, args.seed)
-    for layer in network.layers:
-        layer.set_weights([halved(weights) for weights in layer.get_weights()])
+    classifier = keras.saving.load_model(args.model, compile=False)
+    keras.config.set_dtype_policy(policy(args.precision))
+    trained = fit(train, validation, args.run, classifier, info["mask_temperature"], args.epochs, args.seed)
 
+    keras.config.set_dtype_policy("float32")
+    network = build(args.side)
+    network.set_weights(trained.get_weights())
+    kept = trunk(network)
+    changes = reduce_changes(network, classifier, kept)
     drawn = network.predict((validation[..., :2] / 255.0).astype(np.float32), batch_size=64, verbose=0)["mask"][..., 0]
     truth = validation[..., 2], np.ones(len(validation), bool)
     temperature = fit_mask_temperature(drawn, *truth)
     dice = mean_dice(drawn, *truth, temperature)
     print(f"Dice of {len(validation)} close-ups of validation slices: {dice:.4f}", flush=True)
 
-    save_half(keras.saving.load_model(args.model, compile=False), args.model, network)
+    save_half(classifier, args.model, lambda group: write_changed(network, kept, changes, group, args.run / "part.h5"))
     info |= {"figures": figures_of_others(info)} | identity(args.model)
+    some = np.linspace(0, len(train) - 1, min(RANGE_SLICES, len(train))).round().astype(int)
+    ranges = {CLOSEUP.prefix + name: told for name, told in input_ranges(network, middle(train[some], args.side)).items()}
+    info["int8_ranges"] = {k: v for k, v in info["int8_ranges"].items() if not k.startswith(CLOSEUP.prefix)} | ranges
     info["closeup"] = {
         "side": args.side,
         "temperature": temperature,

@@ -66,7 +66,7 @@ def load(
             EARLYMED_ENGINE says, else `auto`.
         threads: of one inference; 0 takes one per core. None: what EARLYMED_THREADS says, else 0.
         info: the content of model.json: the `verdicts` on the engines, and the ranges to compute in 8 bits within.
-        part: which of the networks in the file. The close-up computes in float32, whatever the classifier does: it is small.
+        part: which of the networks in the file.
 
     Raises:
         EngineError: there is no such engine, or its package or instruction set is missing.
@@ -81,7 +81,7 @@ def load(
             raise EngineError(f"EARLYMED_THREADS: expected a whole number, 0 or more. Received: {text!r}.")
         threads = int(text)
     check_labels(path)
-    ranges = (info or {}).get("int8_ranges", {})
+    ranges = part.ranges_of((info or {}).get("int8_ranges", {}))
     if engine != "auto":
         return _made(engine, path, size, threads, ranges, part)
     missing = []
@@ -116,8 +116,6 @@ def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str,
                 raise EngineError(f"The engine {engine}: expected a processor with VNNI, for 8 bits. Received: another.")
             if int8 and not ranges:
                 raise EngineError(f"The engine {engine}: expected int8_ranges in model.json. Received: none.")
-            if part != CLASSIFIER:
-                bfloat16 = int8 = False
             infer = openvino_engine.load(path, size, threads, bfloat16, ranges if int8 else None, part)
     except ImportError as error:
         raise EngineError(f"The engine {engine}: expected {PACKAGES[engine]}. Received: {error}.") from None

@@ -12,6 +12,7 @@ import numpy as np
 from model.labels import LABELS
 
 OWN = [Path(__file__).resolve().parents[1] / name for name in ("model.h5", "model.json")]  # the project's
+CHANGE = ("change_left", "change_right")  # in a layer's group, beside its weights
 REPAIR = "git checkout -- model/model.h5 model/model.json"
 
 
@@ -23,15 +24,22 @@ class Part:
         group: of the file; where it lies, as in a file of its own.
         channels: of its input.
         outputs: their names.
+        prefix: of its layers' names in model.json's `int8_ranges`.
     """
 
     group: str
     channels: int
     outputs: frozenset[str]
+    prefix: str = ""
+
+    def ranges_of(self, told: Mapping[str, Mapping]) -> dict[str, Mapping]:
+        """Of the ranges for the layers of all parts, those of this one, by its layers' own names."""
+        names = {name: name.removeprefix(self.prefix) for name in told if name.startswith(self.prefix)}
+        return {own: told[name] for name, own in names.items() if "/" not in own}
 
 
 CLASSIFIER = Part("/", 3, frozenset({"probabilities", "mask", "evidence", "gate", "others"}))
-CLOSEUP = Part("closeup", 2, frozenset({"mask"}))  # see model.closeup; not every model.h5 has it
+CLOSEUP = Part("closeup", 2, frozenset({"mask"}), "closeup/")  # see model.closeup; not every model.h5 has it
 
 
 class ModelFileError(Exception):
@@ -54,6 +62,7 @@ class Layer:
         config: its arguments.
         sources: the names of the layers it takes its inputs from, in order; none for an input.
         weights: by the last part of their names, such as `kernel`; each is read when it is taken.
+        change: two matrices whose product is added to the kernel, see `model.training.low_rank`; None: nothing is.
         ranges: of each channel that it takes in, float32 (c,), where it is to compute in 8 bits; see `eight_bits`.
     """
 
@@ -62,11 +71,16 @@ class Layer:
     config: dict
     sources: tuple[str, ...]
     weights: Mapping[str, h5py.Dataset]
+    change: tuple[h5py.Dataset, h5py.Dataset] | None = None
     ranges: np.ndarray | None = None
 
     def weight(self, name: str) -> np.ndarray:
-        """One of its weights, of the type that the file holds."""
-        return self.weights[name][()]
+        """One of its weights, of the type that the file holds; float32 where it is changed."""
+        values = self.weights[name][()]
+        if name != "kernel" or not self.change:
+            return values
+        left, right = (part[()].astype(np.float32) for part in self.change)
+        return values + (left @ right).reshape(values.shape)
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,7 @@ def read_network(file: h5py.Group) -> Network:
             layer["config"]["name"],
             layer["config"],
             _sources(layer),
-            _weights(file["model_weights"], layer["config"]["name"]),
+            *_weights(file["model_weights"], layer["config"]["name"]),
         )
         for layer in config["layers"]
     )
@@ -181,9 +195,16 @@ def _sources(layer: dict) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _weights(groups: h5py.Group, name: str) -> dict[str, h5py.Dataset]:
-    if name not in groups:
-        return {}
-    group = groups[name]
+def weight_paths(group: h5py.Group) -> dict[str, str]:
+    """Where a layer's group holds its weights, by the last part of their names."""
     paths = [p.decode() if isinstance(p, bytes) else str(p) for p in group.attrs.get("weight_names", ())]
-    return {path.rsplit("/", 1)[-1]: group[path] for path in paths}
+    return {path.rsplit("/", 1)[-1]: path for path in paths}
+
+
+def _weights(groups: h5py.Group, name: str) -> tuple[dict[str, h5py.Dataset], tuple | None]:
+    """A layer's weights, and what changes its kernel."""
+    if name not in groups:
+        return {}, None
+    group = groups[name]
+    weights = {weight: group[path] for weight, path in weight_paths(group).items()}
+    return weights, tuple(group[part] for part in CHANGE) if CHANGE[0] in group else None

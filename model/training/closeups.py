@@ -1,7 +1,8 @@
 """The close-up's network: what it learns from, how it is built, how it learns. See `model.closeup` for what it is for.
 
-A small U-Net (Ronneberger et al., arXiv:1505.04597) with batch normalization (arXiv:1502.03167), which is folded into the
-convolutions once it is trained. Its last convolution takes its input along, so that it begins with what the first look drew.
+VGG16 with the weights of the classifier, and its decoder, one step finer. Its deep blocks learn on: with blocks that stay as
+they are it draws no better than a small network does. What they learn is kept as a change of low rank, see
+`model.training.low_rank`. The last convolution takes the input along, so that training begins with what the first look drew.
 """
 
 from collections.abc import Callable
@@ -19,15 +20,18 @@ from model.reading import read
 from model.training.augmentation import INTENSITY, move, tone, uniform
 from model.training.dataset import Item, tumor_in
 from model.training.losses import dice_cross_entropy
+from model.training.network import decoder, freeze, merge
+from model.training.optimizer import DiscriminativeAdamW
 from model.tumor_odds import log_odds
 
-SIDE = 96  # of a close-up that is served, in pixels
-LEVELS, CHANNELS = 4, 16  # halvings of the side; channels before the first, which double with each, but the last
-BOTTOM = 12  # times CHANNELS: without a level to join, it needs fewer
-BATCH, RATE, WEIGHT_DECAY = 24, 2e-3, 1e-3  # AdamW
-WARM_UP = 200  # steps
+SIDE = 144  # of a close-up that is served, in pixels
+FIRST = "block1_conv1"
+TRAINED = "trained.weights.h5"
+FROZEN = 2  # of VGG16's blocks: what they tell, edges and textures, is the same in a close-up
+FINEST = 24  # channels at the input's own resolution
+BATCH, RATE, HEAD_FACTOR, WEIGHT_DECAY = 16, 5e-5, 4.0, 1e-4  # DiscriminativeAdamW
+WARM_UP = 100  # steps
 WIDER = 1.42  # how much further training looks than serving, so that what is turned and shifted is not cut off
-NORMALIZATION_MOMENTUM = 0.95
 
 
 def gather(
@@ -116,31 +120,22 @@ def augment(views: tf.Tensor, side: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf
     return tf.concat([gray, tf.where(first > 0.0, told, 0.0)], axis=-1), expert
 
 
-def build(side: int, temperature: float = 1.0, normalized: bool = True) -> keras.Model:
+def build(side: int, temperature: float = 1.0) -> keras.Model:
     """The network from float32 (n, side, side, 2), see `closeup.view`, to `mask`, (n, side, side, 1) in [0, 1].
 
     Args:
         side: in pixels, a multiple of 16.
         temperature: of the first look's mask: untrained, the network hands on that mask at this temperature.
-        normalized: with batch normalization, to train; without, to serve.
 
     Raises:
         ValueError: for another side.
     """
-    if side < 1 or side % 2**LEVELS:
-        raise ValueError(f"The side must be a multiple of {2**LEVELS}. Received: {side}")
+    if side < 1 or side % 16:
+        raise ValueError(f"The side must be a multiple of 16. Received: {side}")
     inputs = keras.Input((side, side, 2), name="closeup")
-    x, joined = inputs, []
-    for level in range(LEVELS):
-        x = _two_convolutions(x, CHANNELS * 2**level, f"closer{level}", normalized)
-        joined.append(x)
-        x = layers.MaxPooling2D(name=f"closer{level}_pool")(x)
-    x = _two_convolutions(x, CHANNELS * BOTTOM, "closest", normalized)
-    for level in reversed(range(LEVELS)):
-        x = layers.UpSampling2D(2, interpolation="bilinear", name=f"back{level}_up")(x)
-        x = layers.Conv2D(CHANNELS * 2**level, 1, name=f"back{level}_lateral")(x)
-        x = layers.Concatenate(name=f"back{level}_join")([x, joined[level]])
-        x = _two_convolutions(x, CHANNELS * 2**level, f"back{level}", normalized)
+    base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=None)
+    _, x = decoder(base)
+    x = merge(x, base.get_layer("block1_conv2").output, FINEST, 1, inputs)
     x = layers.Concatenate(name="last_join")([x, inputs])
     last = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="mask")
     mask = last(x)
@@ -151,24 +146,59 @@ def build(side: int, temperature: float = 1.0, normalized: bool = True) -> keras
     return keras.Model(inputs, {"mask": mask}, name="closeup")
 
 
-def fit(train: np.ndarray, validation: np.ndarray, run: Path, temperature: float, epochs: int, seed: int) -> keras.Model:
-    """Train it, or go on with the training that `run` holds; returns it folded.
+def begin(network: keras.Model, classifier: keras.Model) -> None:
+    """Give a network of `build` what the classifier has learned: its blocks, and its decoder but for the mask itself.
+
+    The first convolution takes one gray where the classifier's takes it three times over, and nothing of the first look.
+    """
+    known = {layer.name for layer in classifier.layers} - {"mask"}
+    for layer in network.layers:
+        if layer.weights and layer.name in known:
+            kernel, bias = classifier.get_layer(layer.name).get_weights()
+            if layer.name == FIRST:
+                gray = kernel.astype(np.float32).sum(axis=2, keepdims=True)
+                kernel = np.concatenate([gray, np.zeros_like(gray)], axis=2)
+            layer.set_weights([kernel, bias])
+
+
+def trunk(network: keras.Model) -> list[str]:
+    """The layers whose kernels have the shapes of the classifier's VGG16: all of its convolutions but the first."""
+    return [layer.name for layer in network.layers if layer.name.startswith("block") and layer.weights and layer.name != FIRST]
+
+
+def middle(views: np.ndarray, side: int) -> np.ndarray:
+    """Of close-ups that look further, see `gather`, what serving would see: uint8 (n, side, side, 2)."""
+    cut = (views.shape[1] - side) // 2
+    return views[:, cut : cut + side, cut : cut + side, :2]
+
+
+def fit(
+    train: np.ndarray, validation: np.ndarray, run: Path, classifier: keras.Model, temperature: float, epochs: int, seed: int
+) -> keras.Model:
+    """Train it, or go on with the training that `run` holds.
 
     Args:
         train: close-ups that look further, see `gather`.
         validation: close-ups as they are served.
-        run: gets `log.csv`, a row for each epoch; `val_overlap` is the mean Dice of what is likelier than not.
+        run: gets `log.csv`, a row for each epoch; `val_overlap` is the mean Dice of what is likelier than not; and
+            TRAINED, once it is done.
+        classifier: see `begin`.
         temperature: see `build`.
     """
     side = validation.shape[1]
     network = build(side, temperature)
+    if (run / TRAINED).is_file():
+        network.load_weights(run / TRAINED)
+        return network
+    begin(network, classifier)
+    freeze(network, FROZEN)
     batches = Batches(train, side, seed)
     steps = len(batches) * epochs
     rate = keras.optimizers.schedules.CosineDecay(
-        RATE / 100, max(1, steps - WARM_UP), alpha=0.001, warmup_target=RATE, warmup_steps=min(WARM_UP, steps // 2)
+        RATE / 50, max(1, steps - WARM_UP), alpha=0.01, warmup_target=RATE, warmup_steps=min(WARM_UP, steps // 2)
     )
     network.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
+        optimizer=DiscriminativeAdamW(rate, HEAD_FACTOR, weight_decay=WEIGHT_DECAY),
         loss={"mask": dice_cross_entropy},
         metrics={"mask": [overlap]},
     )
@@ -177,11 +207,12 @@ def fit(train: np.ndarray, validation: np.ndarray, run: Path, temperature: float
         batches,
         epochs=epochs,
         validation_data=(views[..., :2], views[..., 2:]),
-        validation_batch_size=64,
+        validation_batch_size=32,
         callbacks=[keras.callbacks.BackupAndRestore(run / "backup"), keras.callbacks.CSVLogger(run / "log.csv", append=True)],
         verbose=2,
     )
-    return folded(network)
+    network.save_weights(run / TRAINED)
+    return network
 
 
 def overlap(mask, predicted):
@@ -189,32 +220,3 @@ def overlap(mask, predicted):
     mask, predicted = (ops.cast(values > 0.5, "float32") for values in (mask, predicted))
     both = ops.sum(mask * predicted, axis=(1, 2, 3))
     return 2.0 * both / ops.maximum(ops.sum(mask, axis=(1, 2, 3)) + ops.sum(predicted, axis=(1, 2, 3)), 1.0)
-
-
-def folded(network: keras.Model) -> keras.Model:
-    """The same without batch normalization: each is a factor and an offset for every channel of the convolution before it."""
-    served = build(network.input_shape[1], normalized=False)
-    for layer in served.layers:
-        if not layer.weights:
-            continue
-        trained = network.get_layer(layer.name)
-        if trained.use_bias:
-            layer.set_weights(trained.get_weights())
-            continue
-        normalization = network.get_layer(f"{layer.name}_norm")
-        factor, offset, mean, variance = normalization.get_weights()
-        factor = factor / np.sqrt(variance + normalization.epsilon)
-        layer.set_weights([trained.get_weights()[0] * factor, offset - mean * factor])
-    return served
-
-
-def _two_convolutions(x, channels: int, name: str, normalized: bool):
-    for number in (1, 2):
-        part = f"{name}_conv{number}"
-        if normalized:
-            x = layers.Conv2D(channels, 3, padding="same", use_bias=False, name=part)(x)
-            x = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM, name=f"{part}_norm")(x)
-            x = layers.ReLU(name=f"{part}_relu")(x)
-        else:
-            x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=part)(x)
-    return x

@@ -3,7 +3,8 @@
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -51,6 +52,35 @@ DECISIVE = (  # of model.json: what an answer depends on, whatever the engine
 )
 
 
+@dataclass(frozen=True)
+class Closeup:
+    """The close-up of a model.h5.
+
+    Attributes:
+        write: puts its network into a group of an open file, which holds the classifier already.
+        facts: what model.json says of it.
+        ranges: of `int8_ranges`, those of its layers.
+    """
+
+    write: Callable[[h5py.Group], None]
+    facts: dict
+    ranges: dict
+
+    @classmethod
+    def of(cls, path: Path, info: dict) -> "Closeup | None":
+        """That of a model.h5 with such a model.json, to be put into another with the same VGG16."""
+        if "closeup" not in info:
+            return None
+
+        def write(group: h5py.Group) -> None:
+            with h5py.File(path, "r") as file:
+                group.attrs.update(file[CLOSEUP.group].attrs)
+                for name in file[CLOSEUP.group]:
+                    file.copy(f"{CLOSEUP.group}/{name}", group)  # links to the classifier's weights stay links
+
+        return cls(write, info["closeup"], {k: v for k, v in info["int8_ranges"].items() if k.startswith(CLOSEUP.prefix)})
+
+
 def export(
     trained: keras.Model,
     data: Path,
@@ -59,7 +89,7 @@ def export(
     out: Path,
     facts: dict,
     size: int | None = None,
-    closeup: tuple[keras.Model, dict] | None = None,
+    closeup: Closeup | None = None,
 ) -> dict:
     """Write `out` (model.h5), model.json beside it and, in a project, its Saved Model.txt; returns model.json's content.
 
@@ -68,7 +98,7 @@ def export(
         data, split, run: as `fit` was given them.
         facts: what the run did, kept in model.json under `training`.
         size: the input's side in pixels; that of the training, if not given. The gate and the rest are fitted at this size.
-        closeup: the close-up's network and what model.json says of it, where there is one.
+        closeup: the close-up, where there is one.
     """
     keras.config.set_dtype_policy("float32")
     size = size or trained.input_shape[1]
@@ -101,7 +131,7 @@ def export(
     odds = validation["features"] @ to_odds[0] + to_odds[1]
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_half(served, out, closeup and closeup[0])
+    save_half(served, out, closeup and closeup.write)
     info = {
         "name": "EarlyMed",
         "version": "",
@@ -114,8 +144,9 @@ def export(
             validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask
         ),
         "gate": gate_facts(distance, odds),
-        "int8_ranges": input_ranges(served, arrays["train"].images[evenly(split["train"], RANGE_SLICES)]),
-        **({"closeup": closeup[1]} if closeup else {}),
+        "int8_ranges": input_ranges(served, arrays["train"].images[evenly(split["train"], RANGE_SLICES)])
+        | (closeup.ranges if closeup else {}),
+        **({"closeup": closeup.facts} if closeup else {}),
         "training": facts | {"slices": counts(split)},
         "figures": {},
     }
@@ -211,32 +242,44 @@ def mean_dice(predicted: np.ndarray, masks: np.ndarray, has_mask: np.ndarray, te
     return float((2 * (mask & truth).sum(axis=(1, 2)) / (mask.sum(axis=(1, 2)) + truth.sum(axis=(1, 2)))).mean())
 
 
-def save_half(network: keras.Model, path: Path, closeup: keras.Model | None = None) -> None:
+def save_half(network: keras.Model, path: Path, closeup: Callable[[h5py.Group], None] | None = None) -> None:
     """Save as HDF5 with float16 weights, the label order, and no optimizer; `keras.saving.load_model` reads it.
 
-    The network of the close-up, where there is one, goes into the group CLOSEUP, as a file of its own would hold it. What the
-    path holds already stays until all is written.
+    What the path holds already stays until all is written.
+
+    Args:
+        closeup: writes the close-up's network, where there is one, into the group CLOSEUP.
     """
     whole, part = (path.with_name(f"{path.name}.{name}.h5") for name in ("whole", "part"))
     try:
         with h5py.File(whole, "w") as half:
-            _save_half(network, half, part)
+            write_half(network, half, part)
             half.attrs["earlymed_labels"] = list(LABELS)
             if closeup:
-                _save_half(closeup, half.create_group(CLOSEUP.group), part)
+                closeup(half.create_group(CLOSEUP.group))
         whole.replace(path)
     finally:
         for file in (whole, part):
             file.unlink(missing_ok=True)
 
 
-def _save_half(network: keras.Model, group: h5py.Group, part: Path) -> None:
+def write_half(network: keras.Model, group: h5py.Group, part: Path, elsewhere: Mapping[str, str] | None = None) -> None:
+    """A network into a group of a file, as a file of its own would hold it.
+
+    Args:
+        part: a file to write it to on the way.
+        elsewhere: by their paths in the group, weights that the file holds already, and where: the group links to them.
+    """
+    elsewhere = elsewhere or {}
     network.save(part, include_optimizer=False)
     with h5py.File(part, "r") as full:
         group.attrs.update(full.attrs)
         group.attrs["model_config"] = json.dumps(_without_initializers(json.loads(full.attrs["model_config"])))
 
         def copy(name: str, node: h5py.Group | h5py.Dataset) -> None:
+            if name in elsewhere:
+                group[name] = h5py.SoftLink(elsewhere[name])
+                return
             if isinstance(node, h5py.Dataset):
                 copied = group.create_dataset(name, data=node[()].astype(np.float16))
             else:

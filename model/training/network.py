@@ -44,13 +44,9 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
         raise ValueError(f"The size must be a multiple of 16, at least 64. Received: {size}")
     inputs = keras.Input((size, size, 3), name="slice")
     base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=weights and str(weights))
-    block = {name: base.get_layer(name).output for name in ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")}
+    block = {name: base.get_layer(name).output for name in (*GATE_LAYERS, "block5_conv3")}
 
-    # Decoder: the tumor's mask at half the input's side.
-    top = layers.Conv2D(96, 1, activation="relu", name="mask_lateral5")(block["block5_conv3"])
-    x = _merge(top, block["block4_conv3"], 96, 4)
-    x = _merge(x, block["block3_conv3"], 64, 3)
-    x = _merge(x, block["block2_conv2"], 32, 2)
+    top, x = decoder(base)
     mask = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="mask")(x)
 
     # Classes: every place votes; the plain mean and the attention-weighted mean of the votes are added.
@@ -72,6 +68,17 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     features = layers.Concatenate(dtype="float32", name="features")(features)
     outputs = {"probabilities": probabilities, "mask": mask, "evidence": evidence, "features": features}
     return keras.Model(inputs, outputs, name="earlymed")
+
+
+def decoder(base: keras.Model) -> tuple:
+    """What the tumor's mask is drawn with, on a VGG16: a map of its deepest block, and one at half the input's side."""
+    block5, block4, block3, block2 = (
+        base.get_layer(name).output for name in ("block5_conv3", "block4_conv3", "block3_conv3", "block2_conv2")
+    )
+    top = layers.Conv2D(96, 1, activation="relu", name="mask_lateral5")(block5)
+    x = merge(top, block4, 96, 4)
+    x = merge(x, block3, 64, 3)
+    return top, merge(x, block2, 32, 2)
 
 
 def freeze(network: keras.Model, blocks: int) -> None:
@@ -104,9 +111,9 @@ def _deviation(maps, name: str):
     return layers.UnitNormalization(dtype="float32", name=f"gate_unit_{name}")(deviation)
 
 
-def _merge(coarse, fine, channels: int, level: int):
-    """One step down the pyramid: the coarse map, doubled, joins the finer block and both are convolved."""
+def merge(coarse, fine, channels: int, level: int, *more):
+    """One step down the pyramid: the coarse map, doubled, joins the finer block, and more maps, and all are convolved."""
     coarse = layers.UpSampling2D(2, interpolation="bilinear", name=f"mask_up{level}")(coarse)
     fine = layers.Conv2D(channels, 1, activation="relu", name=f"mask_lateral{level}")(fine)
-    both = layers.Concatenate(name=f"mask_join{level}")([coarse, fine])
+    both = layers.Concatenate(name=f"mask_join{level}")([coarse, fine, *more])
     return layers.Conv2D(channels, 3, padding="same", activation="relu", name=f"mask_conv{level}")(both)

@@ -12,12 +12,18 @@ RANGE_SLICES = 320  # of training; of each source and class as many
 
 
 def input_ranges(network: keras.Model, images: np.ndarray, batch: int = 16) -> dict[str, dict]:
-    """What each layer of `in_eight_bits` takes in, over uint8 (n, s, s) slices, by its name; see `eight_bits.told`."""
+    """What each layer of `in_eight_bits` takes in, by its name; see `eight_bits.told`.
+
+    Args:
+        images: uint8 (n, s, s), which the network takes three times over, or (n, s, s, c).
+    """
     chosen = in_eight_bits(network)
     most = keras.Model(network.input, [keras.ops.max(layer.input, axis=(1, 2)) for layer in chosen])
     found = [np.zeros(layer.input.shape[-1]) for layer in chosen]
     for start in range(0, len(images), batch):
-        x = images[start : start + batch, ..., None].astype(np.float32).repeat(3, axis=-1) / 255.0
+        x = images[start : start + batch].astype(np.float32) / 255.0
+        if x.ndim == 3:
+            x = x[..., None].repeat(3, axis=-1)
         found = [np.maximum(a, b.max(axis=0)) for a, b in zip(found, most.predict_on_batch(x), strict=True)]
     return {layer.name: told(values) for layer, values in zip(chosen, found, strict=True)}
 
