@@ -1,4 +1,4 @@
-"""A second look at what was outlined: a close-up of it, in which a small network draws the outline anew.
+"""A second look at what was outlined: a close-up of it, in which a second network draws the outline anew.
 
 The mask that VGG16's decoder draws has half the side of what the network sees, and an outline of few places is as smooth as a
 pebble. A close-up shows the same tumor in several times as many pixels. That a first look finds what a second one, cropped
@@ -33,7 +33,7 @@ def around(outline: np.ndarray, frame: Frame, scale: float = 1.0) -> Frame:
 
 
 def view(pixels: np.ndarray, probability: np.ndarray, frame: Frame, closeup: Frame, side: int) -> np.ndarray:
-    """What the small network sees: the slice, and how likely a tumor the first look takes each place for.
+    """What the second network sees: the slice, and how likely a tumor the first look takes each place for.
 
     Args:
         pixels: the input, as `preprocess` was given it.

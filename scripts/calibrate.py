@@ -21,6 +21,7 @@ import keras
 
 from model.classifier import DEFAULT_MODEL
 from model.commands import folder, why
+from model.engines.network_file import CLASSIFIER
 from model.gate import squared_distance
 from model.training.arrays import Arrays
 from model.training.averaging import average
@@ -40,7 +41,9 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="a model.h5 with its model.json")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--gate", action="store_true", help="fit all of the gate, too")
-    what.add_argument("--ranges", action="store_true", help="measure the ranges of 8 bits, and nothing else")
+    what.add_argument(
+        "--ranges", action="store_true", help="measure the ranges of 8 bits, but the close-up's, and nothing else"
+    )
     args = parser.parse_args()
     file = args.model.with_name("model.json")
     try:
@@ -57,7 +60,8 @@ def main() -> int:
     if args.ranges:
         network = keras.saving.load_model(args.model, compile=False)
         arrays = Arrays.load(args.data, split["train"], info["input_size"], args.manifest.parent)
-        info["int8_ranges"] |= input_ranges(network, arrays.images[evenly(split["train"], RANGE_SLICES)])
+        ranges = input_ranges(network, arrays.images[evenly(split["train"], RANGE_SLICES)])
+        info["int8_ranges"] = CLASSIFIER.with_ranges(info["int8_ranges"], ranges)
         info.get("engines", {}).get("engines", {}).pop("openvino-int8", None)  # that was with other ranges
         file.write_text(json.dumps(info, indent=2) + "\n")
         return 0

@@ -84,8 +84,8 @@ def main() -> int:
     save_half(classifier, args.model, lambda group: write_changed(network, kept, changes, group, args.run / "part.h5"))
     info |= {"figures": figures_of_others(info)} | identity(args.model)
     some = np.linspace(0, len(train) - 1, min(RANGE_SLICES, len(train))).round().astype(int)
-    ranges = {CLOSEUP.prefix + name: told for name, told in input_ranges(network, middle(train[some], args.side)).items()}
-    info["int8_ranges"] = {k: v for k, v in info["int8_ranges"].items() if not k.startswith(CLOSEUP.prefix)} | ranges
+    ranges = input_ranges(network, middle(train[some], args.side)[..., :2])
+    info["int8_ranges"] = CLOSEUP.with_ranges(info["int8_ranges"], ranges)
     info["closeup"] = {
         "side": args.side,
         "temperature": temperature,

@@ -66,7 +66,8 @@ def load(
             EARLYMED_ENGINE says, else `auto`.
         threads: of one inference; 0 takes one per core. None: what EARLYMED_THREADS says, else 0.
         info: the content of model.json: the `verdicts` on the engines, and the ranges to compute in 8 bits within.
-        part: which of the networks in the file.
+        part: which of the networks in the file. A close-up without ranges computes in float32 where the classifier does in
+            8 bits.
 
     Raises:
         EngineError: there is no such engine, or its package or instruction set is missing.
@@ -114,7 +115,7 @@ def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str,
                 raise EngineError(f"The engine {engine}: expected a processor that computes bfloat16. Received: another.")
             if int8 and not computes_int8():
                 raise EngineError(f"The engine {engine}: expected a processor with VNNI, for 8 bits. Received: another.")
-            if int8 and not ranges:
+            if int8 and not ranges and part == CLASSIFIER:
                 raise EngineError(f"The engine {engine}: expected int8_ranges in model.json. Received: none.")
             infer = openvino_engine.load(path, size, threads, bfloat16, ranges if int8 else None, part)
     except ImportError as error:

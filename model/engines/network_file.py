@@ -24,22 +24,32 @@ class Part:
         group: of the file; where it lies, as in a file of its own.
         channels: of its input.
         outputs: their names.
-        prefix: of its layers' names in model.json's `int8_ranges`.
     """
 
     group: str
     channels: int
     outputs: frozenset[str]
-    prefix: str = ""
 
     def ranges_of(self, told: Mapping[str, Mapping]) -> dict[str, Mapping]:
-        """Of the ranges for the layers of all parts, those of this one, by its layers' own names."""
-        names = {name: name.removeprefix(self.prefix) for name in told if name.startswith(self.prefix)}
-        return {own: told[name] for name, own in names.items() if "/" not in own}
+        """Of model.json's `int8_ranges`, which are of the layers of all parts, this part's, by its layers' own names."""
+        return {name.removeprefix(self._prefix): told[name] for name in told if self._owns(name)}
+
+    def with_ranges(self, told: Mapping[str, Mapping], own: Mapping[str, Mapping]) -> dict[str, Mapping]:
+        """The ranges of the layers of all parts with other ones for this part's, as `ranges_of` gives them."""
+        others = {name: told[name] for name in told if not self._owns(name)}
+        return others | {self._prefix + name: own[name] for name in own}
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.group == "/" else f"{self.group}/"
+
+    def _owns(self, layer: str) -> bool:
+        """Whether a name in `int8_ranges` is that of a layer of this part: a layer's own name has no slash."""
+        return layer.startswith(self._prefix) and "/" not in layer.removeprefix(self._prefix)
 
 
 CLASSIFIER = Part("/", 3, frozenset({"probabilities", "mask", "evidence", "gate", "others"}))
-CLOSEUP = Part("closeup", 2, frozenset({"mask"}), "closeup/")  # see model.closeup; not every model.h5 has it
+CLOSEUP = Part("closeup", 2, frozenset({"mask"}))  # see model.closeup; not every model.h5 has it
 
 
 class ModelFileError(Exception):

@@ -20,7 +20,7 @@ from model.reading import read
 from model.training.augmentation import INTENSITY, move, tone, uniform
 from model.training.dataset import Item, tumor_in
 from model.training.losses import dice_cross_entropy
-from model.training.network import decoder, freeze, merge
+from model.training.network import STRIDE, decoder, freeze, merge
 from model.training.optimizer import DiscriminativeAdamW
 from model.tumor_odds import log_odds
 
@@ -94,6 +94,12 @@ class Batches(keras.utils.PyDataset):
         return augment(tf.constant(drawn), self.side, tf.constant(seed))
 
 
+def middle(views, side: int):
+    """Of close-ups that look further, (n, s, s, c), see `gather`, the part that serving would see: (n, side, side, c)."""
+    cut = (ops.shape(views)[1] - side) // 2
+    return views[:, cut : cut + side, cut : cut + side]
+
+
 @tf.function
 def augment(views: tf.Tensor, side: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Augment close-ups that look further, and cut them to their middle; the same seed gives the same result.
@@ -111,8 +117,7 @@ def augment(views: tf.Tensor, side: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf
     n = tf.shape(views)[0]
     seeds = tf.random.split(seed, 3)
     moved = move(tf.cast(views, tf.float32) / 255.0, tf.zeros([n], tf.bool), seeds[0])
-    cut = (tf.shape(views)[1] - side) // 2
-    moved = moved[:, cut : cut + side, cut : cut + side]
+    moved = middle(moved, side)
     gray, first, expert = moved[..., :1], moved[..., 1:2], moved[..., 2:]
     gray = tf.where(uniform(n, 0.0, 1.0, seeds[2], 0) < INTENSITY, tone(gray, seeds[1]), gray)
     surer, generous = tf.exp(uniform(n, -0.35, 0.35, seeds[2], 1)), uniform(n, -0.05, 0.05, seeds[2], 2)
@@ -124,14 +129,14 @@ def build(side: int, temperature: float = 1.0) -> keras.Model:
     """The network from float32 (n, side, side, 2), see `closeup.view`, to `mask`, (n, side, side, 1) in [0, 1].
 
     Args:
-        side: in pixels, a multiple of 16.
+        side: in pixels, a multiple of STRIDE.
         temperature: of the first look's mask: untrained, the network hands on that mask at this temperature.
 
     Raises:
         ValueError: for another side.
     """
-    if side < 1 or side % 16:
-        raise ValueError(f"The side must be a multiple of 16. Received: {side}")
+    if side < 1 or side % STRIDE:
+        raise ValueError(f"The side must be a multiple of {STRIDE}. Received: {side}")
     inputs = keras.Input((side, side, 2), name="closeup")
     base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=None)
     _, x = decoder(base)
@@ -164,12 +169,6 @@ def begin(network: keras.Model, classifier: keras.Model) -> None:
 def trunk(network: keras.Model) -> list[str]:
     """The layers whose kernels have the shapes of the classifier's VGG16: all of its convolutions but the first."""
     return [layer.name for layer in network.layers if layer.name.startswith("block") and layer.weights and layer.name != FIRST]
-
-
-def middle(views: np.ndarray, side: int) -> np.ndarray:
-    """Of close-ups that look further, see `gather`, what serving would see: uint8 (n, side, side, 2)."""
-    cut = (views.shape[1] - side) // 2
-    return views[:, cut : cut + side, cut : cut + side, :2]
 
 
 def fit(

@@ -59,7 +59,7 @@ class Closeup:
     Attributes:
         write: puts its network into a group of an open file, which holds the classifier already.
         facts: what model.json says of it.
-        ranges: of `int8_ranges`, those of its layers.
+        ranges: of its layers, as `ranges.input_ranges` has them.
     """
 
     write: Callable[[h5py.Group], None]
@@ -78,7 +78,7 @@ class Closeup:
                 for name in file[CLOSEUP.group]:
                     file.copy(f"{CLOSEUP.group}/{name}", group)  # links to the classifier's weights stay links
 
-        return cls(write, info["closeup"], {k: v for k, v in info["int8_ranges"].items() if k.startswith(CLOSEUP.prefix)})
+        return cls(write, info["closeup"], CLOSEUP.ranges_of(info["int8_ranges"]))
 
 
 def export(
@@ -144,8 +144,10 @@ def export(
             validation["mask"][..., 0], arrays["validation"].masks, arrays["validation"].has_mask
         ),
         "gate": gate_facts(distance, odds),
-        "int8_ranges": input_ranges(served, arrays["train"].images[evenly(split["train"], RANGE_SLICES)])
-        | (closeup.ranges if closeup else {}),
+        "int8_ranges": CLOSEUP.with_ranges(
+            input_ranges(served, arrays["train"].images[evenly(split["train"], RANGE_SLICES)]),
+            closeup.ranges if closeup else {},
+        ),
         **({"closeup": closeup.facts} if closeup else {}),
         "training": facts | {"slices": counts(split)},
         "figures": {},

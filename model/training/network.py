@@ -21,27 +21,28 @@ from model.labels import LABELS
 
 GATE_LAYERS = ("block3_conv3", "block4_conv3")  # textures and parts; deeper takes anything for a brain (compare_gates.py)
 HEAD_UNITS = 256
+STRIDE = 16  # of VGG16's deepest block: its maps have a 16th of the input's side
 
 
 def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.Model:
     """Build the network for training.
 
     Args:
-        size: input side in pixels, a multiple of 16 of at least 64.
+        size: input side in pixels, a multiple of STRIDE of at least 64.
         weights: of the VGG16 base: a path, "imagenet" (fetched by Keras), or None for random ones.
         dropout: on the pooled features, in [0, 1).
 
     Returns:
         A functional model from float32 (n, size, size, 3) in [0, 1] to a dict of float32 outputs: `probabilities` (n, 4),
-        `mask` (n, size / 2, size / 2, 1), `evidence` (n, size / 16, size / 16, 4) whose mean is the logit of each class, and
-        `features` (n, 768), what the gate is fitted on: how much each channel of GATE_LAYERS deviates from its mean over the
-        slice, each layer's vector of unit length, so that a slice's contrast plays no part.
+        `mask` (n, size / 2, size / 2, 1), `evidence` (n, size / STRIDE, size / STRIDE, 4) whose mean is the logit of each
+        class, and `features` (n, 768), what the gate is fitted on: how much each channel of GATE_LAYERS deviates from its
+        mean over the slice, each layer's vector of unit length, so that a slice's contrast plays no part.
 
     Raises:
         ValueError: for another size, or when the weights are not of a VGG16 without top.
     """
-    if size < 64 or size % 16:
-        raise ValueError(f"The size must be a multiple of 16, at least 64. Received: {size}")
+    if size < 64 or size % STRIDE:
+        raise ValueError(f"The size must be a multiple of {STRIDE}, at least 64. Received: {size}")
     inputs = keras.Input((size, size, 3), name="slice")
     base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=weights and str(weights))
     block = {name: base.get_layer(name).output for name in (*GATE_LAYERS, "block5_conv3")}
@@ -50,7 +51,7 @@ def build(size: int, weights: str | Path | None, dropout: float = 0.3) -> keras.
     mask = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="mask")(x)
 
     # Classes: every place votes; the plain mean and the attention-weighted mean of the votes are added.
-    places = size // 16
+    places = size // STRIDE
     hidden = layers.Dense(HEAD_UNITS, activation="relu", name="class_hidden")(block["block5_conv3"])
     attention = layers.Dense(1, dtype="float32", name="attention_score")(top)
     attention = layers.Reshape((places * places, 1), dtype="float32", name="attention_flat")(attention)
