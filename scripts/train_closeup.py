@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and logs; resumed when it holds some")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="the model.h5 to change, with its model.json")
     parser.add_argument("--epochs", type=positive, default=5, help="each shows all that is outlined once")
-    parser.add_argument("--side", type=positive, default=SIDE, help="of a close-up in pixels, a multiple of 16")
+    parser.add_argument("--side", type=positive, default=SIDE, help="of a close-up in pixels, a multiple of 16, at least 32")
     parser.add_argument("--limit", type=positive, help="use so many slices: a smoke run")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="auto: mixed_bfloat16 where it is fast")
     parser.add_argument("--seed", type=int, default=1)

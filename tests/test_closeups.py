@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.classifier import DEFAULT_MODEL
 from model.closeup import SUREST
 from model.preprocessing import preprocess
 from model.training import closeups as closeups_module
-from model.training.closeups import BATCH, WIDER, Batches, augment, build, fit, folded, gather, overlap
+from model.training.closeups import BATCH, WIDER, Batches, augment, begin, build, fit, gather, middle, overlap, trunk
 from model.training.dataset import Item
+from model.training.network import build as build_classifier
 from model.tumor_odds import log_odds
 from synthetic import head
 
@@ -128,35 +130,47 @@ def test_untrained_it_hands_on_what_the_first_look_drew():
     keras.utils.set_random_seed(1)
     probability = np.array([0.02, 0.3, 0.5, 0.9])
     lowest = log_odds(SUREST)
-    views = np.zeros((1, 16, 16, 2), np.float32)
+    views = np.zeros((1, 32, 32, 2), np.float32)
     views[0, 0, :4, 1] = (log_odds(probability) - lowest) / (-2 * lowest)
-    for normalized in (True, False):
-        mask = build(16, 1.8, normalized).predict_on_batch(views)["mask"]
-        expected = 1 / (1 + np.exp(-log_odds(probability) / 1.8))
-        assert mask[0, 0, :4, 0] == pytest.approx(expected, abs=1e-4)
+    mask = build(32, 1.8).predict_on_batch(views)["mask"]
+    expected = 1 / (1 + np.exp(-log_odds(probability) / 1.8))
+    assert mask[0, 0, :4, 0] == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("side", [0, 50, -16])
+@pytest.mark.parametrize("side", [0, 16, 50, -32])
 def test_a_side_that_cannot_be_halved_is_told(side):
-    with pytest.raises(ValueError, match=rf"The side must be a multiple of 16\. Received: {side}"):
+    with pytest.raises(ValueError, match=rf"The side must be a multiple of 16, at least 32\. Received: {side}"):
         build(side, 1.8)
 
 
-def test_folded_it_gives_the_same():
-    keras.utils.set_random_seed(2)
-    network = build(SIDE, 1.8)
-    rng = np.random.default_rng(0)
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-        elif layer.weights:
-            layer.set_weights([w + rng.normal(0, 0.05, w.shape) for w in layer.get_weights()])
-    views = rng.random((2, SIDE, SIDE, 2), np.float32)
-    expected = network.predict_on_batch(views)["mask"]
-    served = folded(network)
-    assert np.ptp(expected) > 0.05
-    assert served.predict_on_batch(views)["mask"] == pytest.approx(expected, abs=1e-4)
-    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in served.layers)
+@pytest.fixture(scope="module")
+def classifier():
+    keras.utils.set_random_seed(4)
+    return build_classifier(64, None)
+
+
+def test_it_begins_with_what_the_classifier_sees_in_a_gray_slice(classifier):
+    """Block by block, and in its decoder; the close-up's first look is nothing to it yet."""
+    network = build(64, 1.8)
+    begin(network, classifier)
+    seen = np.random.default_rng(0).random((1, 64, 64, 2), np.float32)
+    for name in ("block1_conv1", "block5_conv3", "mask_conv2"):
+        ours = keras.Model(network.input, network.get_layer(name).output).predict_on_batch(seen)
+        its = keras.Model(classifier.input, classifier.get_layer(name).output).predict_on_batch(seen[..., :1].repeat(3, -1))
+        assert its.max() > 0.0
+        np.testing.assert_allclose(ours, its, rtol=1e-4, atol=1e-5 * its.max(), err_msg=name)
+
+
+def test_its_trunk_is_all_of_vgg16_but_the_first_convolution():
+    names = trunk(build(32, 1.8))
+    assert len(names) == 12
+    assert names[0] == "block1_conv2" and names[-1] == "block5_conv3"
+
+
+def test_the_middle_is_what_serving_would_see():
+    views = np.arange(2 * 7 * 7 * 3).reshape(2, 7, 7, 3)
+    np.testing.assert_array_equal(middle(views, 3), views[:, 2:5, 2:5])
+    np.testing.assert_array_equal(middle(views, 7), views)
 
 
 def test_overlap_is_dice_of_what_is_likelier_than_not():
@@ -166,9 +180,13 @@ def test_overlap_is_dice_of_what_is_likelier_than_not():
 
 
 def test_it_learns_where_the_border_is_and_goes_on_when_it_was_killed(tmp_path, monkeypatch):
-    """The first look is always four pixels off; a run that is killed after its first epoch begins with the second."""
-    for name, value in {"LEVELS": 1, "BOTTOM": 2, "WARM_UP": 4, "RATE": 0.02, "NORMALIZATION_MOMENTUM": 0.5}.items():
+    """The first look is always four pixels off; a run that is killed after its first epoch begins with the second.
+
+    One that is done gives what it has learned when it is called again.
+    """
+    for name, value in {"WARM_UP": 4, "RATE": 5e-4}.items():
         monkeypatch.setattr(closeups_module, name, value)
+    classifier = keras.saving.load_model(DEFAULT_MODEL, compile=False)
     keras.utils.set_random_seed(1)
     train, validation = discs(3 * BATCH, round(SIDE * WIDER), shift=4), discs(8, SIDE, shift=4)
     network, epochs = build(SIDE, 1.0), []
@@ -186,13 +204,19 @@ def test_it_learns_where_the_border_is_and_goes_on_when_it_was_killed(tmp_path, 
 
     monkeypatch.setattr(keras.callbacks.CSVLogger, "on_epoch_end", killed_after_the_first)
     with pytest.raises(Killed):
-        fit(train, validation, tmp_path, 1.0, 8, seed=1)
-    trained = fit(train, validation, tmp_path, 1.0, 8, seed=1)
-    assert epochs == list(range(8))
+        fit(train, validation, tmp_path, classifier, 1.0, 5, seed=1)
+    trained = fit(train, validation, tmp_path, classifier, 1.0, 5, seed=1)
+    assert epochs == list(range(5))
+    again = fit(train, validation, tmp_path, classifier, 1.0, 5, seed=1)
+    assert epochs == list(range(5))
+    assert all(map(np.array_equal, again.get_weights(), trained.get_weights()))
+    for name in trunk(trained):
+        same = np.array_equal(trained.get_layer(name).get_weights()[0], classifier.get_layer(name).get_weights()[0])
+        assert same == (name[5] in "12"), name  # those blocks stay
     views = validation.astype(np.float32) / 255
     before, after = (
         np.mean(overlap(views[..., 2:], net.predict_on_batch(views[..., :2])["mask"])) for net in (network, trained)
     )
     assert before < 0.75
     assert after > before + 0.1
-    assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == ["epoch", *map(str, range(8))]
+    assert [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()] == ["epoch", *map(str, range(5))]

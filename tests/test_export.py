@@ -10,7 +10,7 @@ import pytest
 
 from model.classifier import Classifier
 from model.engines import keras_engine
-from model.engines.network_file import CLOSEUP
+from model.engines.network_file import CLASSIFIER, CLOSEUP
 from model.gate import OTHERS, squared_distance
 from model.labels import LABELS
 from model.preprocessing import preprocess
@@ -19,6 +19,7 @@ from model.training.dataset import assign, build_manifest
 from model.training.export import (
     GATE_SLACK,
     SLACK,
+    Closeup,
     export,
     fit_mask_temperature,
     gate_facts,
@@ -28,6 +29,7 @@ from model.training.export import (
     save_half,
     version_of,
     whitening,
+    write_half,
 )
 from model.training.network import build
 from synthetic import head, write_tree
@@ -125,12 +127,15 @@ def test_the_network_of_the_close_up_goes_into_the_same_file(exported, tmp_path)
     """Keras goes on reading the classifier from it, as if it were not there."""
     folder, info, full, split = exported
     keras.utils.set_random_seed(5)
-    network, facts = closeups.build(32, 1.5, normalized=False), {"side": 32, "temperature": 1.2}
+    network, facts, ranges = closeups.build(32, 1.5), {"side": 32, "temperature": 1.2}, {"mask": {"most": 2.0}}
     trained = keras.Model(full.input, {k: full.output[k] for k in ("probabilities", "mask")})
-    out = tmp_path / "model.h5"
-    told = export(trained, folder.parent / "data", split, folder.parent, out, {}, closeup=(network, facts))
+    out, part = tmp_path / "model.h5", tmp_path / "part.h5"
+    closeup = Closeup(lambda group: write_half(network, group, part), facts, ranges)
+    told = export(trained, folder.parent / "data", split, folder.parent, out, {}, closeup=closeup)
     assert told["closeup"] == facts
-    assert "closeup" not in info
+    assert CLOSEUP.ranges_of(told["int8_ranges"]) == ranges
+    assert CLASSIFIER.ranges_of(told["int8_ranges"]).keys() == info["int8_ranges"].keys()
+    assert "closeup" not in info and Closeup.of(folder / "model.h5", info) is None
     with h5py.File(out) as file:
         assert sorted(file) == ["closeup", "model_weights"]
         kinds = set()
@@ -220,9 +225,10 @@ def test_a_model_stays_until_the_next_one_is_written(tmp_path, monkeypatch):
     def full(*args, **options):
         raise OSError(28, "No space left on device")
 
-    broken = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    monkeypatch.setattr(broken, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        save_half(small, path, broken)
+        save_half(small, path, full)
+    monkeypatch.setattr(small, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_half(small, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from model.classifier import Classifier
 from model.engines import keras_engine
-from model.engines.network_file import CLOSEUP
+from model.engines.network_file import CLASSIFIER, CLOSEUP, weight_paths
 from model.training.calibration import OUTLINE_WEIGHT
 from model.training.dataset import assign, load_manifest
 from model.training.export import (
@@ -135,7 +136,7 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
 
     # What it outlines can be drawn anew by the close-up's network, which learns from it and goes into the same file.
     closeup = ["train_closeup.py", "--manifest", manifest, "--model", out, "--run", tmp_path / "closeup"]
-    closeup += ["--limit", 4, "--epochs", 1, "--side", 16]
+    closeup += ["--limit", 4, "--epochs", 1, "--side", 32]
     before, facts = keras.saving.load_model(out, compile=False), json.loads((tmp_path / "model.json").read_text())
     facts["figures"] = {"testing": {"model": facts["version"]}, "held_out": {"model": "of another network"}}
     (tmp_path / "model.json").write_text(json.dumps(facts | {"mask_temperature": 2.5}))
@@ -144,19 +145,25 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
     assert drawn["version"] != facts["version"] and drawn["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert drawn["figures"] == {"held_out": {"model": "of another network"}}
     assert 1.0 <= drawn["closeup"].pop("temperature") <= 2.5
-    assert drawn["closeup"] == {"side": 16, "epochs": 1, "seed": 1, "slices": {"train": 4, "validation": 4}}
+    assert drawn["closeup"] == {"side": 32, "epochs": 1, "seed": 1, "slices": {"train": 4, "validation": 4}}
     drawing = keras_engine.read(out, CLOSEUP).get_weights()
     assert "was begun with model" in here(*closeup, status=2)  # that was of what the file outlined before
     other = [*closeup, "--run", tmp_path / "other"]
-    assert "The side must be a multiple of 16. Received: 50" in here(*other, "--side", 50, status=2)
+    assert "The side must be a multiple of 16, at least 32. Received: 50" in here(*other, "--side", 50, status=2)
     assert not (tmp_path / "other").exists()
-    unchanged = ("training", "gate", "temperature", "int8_ranges")
-    assert all(drawn[name] == facts[name] for name in unchanged)
+    assert all(drawn[name] == facts[name] for name in ("training", "gate", "temperature"))
+    assert CLASSIFIER.ranges_of(drawn["int8_ranges"]) == facts["int8_ranges"]
+    ranges = CLOSEUP.ranges_of(drawn["int8_ranges"])
+    assert len(ranges["block5_conv3"]["channels"]) == 2 * 512 and ranges["block5_conv3"]["most"] > 0
 
     # So can its gate, and then the file is written anew, with the weights that were trained.
     here(*calibrate, "--gate")
-    assert json.loads((tmp_path / "model.json").read_text())["closeup"]["side"] == 16
+    kept = json.loads((tmp_path / "model.json").read_text())
+    assert kept["closeup"]["side"] == 32 and CLOSEUP.ranges_of(kept["int8_ranges"]) == ranges
     assert all(map(np.array_equal, keras_engine.read(out, CLOSEUP).get_weights(), drawing))
+    with h5py.File(out) as file:
+        layer = file["closeup/model_weights/block5_conv3"]
+        assert isinstance(layer.get(weight_paths(layer)["kernel"], getlink=True), h5py.SoftLink)
     after = keras.saving.load_model(out, compile=False)
     for layer in before.layers:
         same = [

@@ -129,14 +129,14 @@ def build(side: int, temperature: float = 1.0) -> keras.Model:
     """The network from float32 (n, side, side, 2), see `closeup.view`, to `mask`, (n, side, side, 1) in [0, 1].
 
     Args:
-        side: in pixels, a multiple of STRIDE.
+        side: in pixels, a multiple of STRIDE of at least twice that.
         temperature: of the first look's mask: untrained, the network hands on that mask at this temperature.
 
     Raises:
         ValueError: for another side.
     """
-    if side < 1 or side % STRIDE:
-        raise ValueError(f"The side must be a multiple of {STRIDE}. Received: {side}")
+    if side < 2 * STRIDE or side % STRIDE:
+        raise ValueError(f"The side must be a multiple of {STRIDE}, at least {2 * STRIDE}. Received: {side}")
     inputs = keras.Input((side, side, 2), name="closeup")
     base = keras.applications.VGG16(include_top=False, input_tensor=inputs, weights=None)
     _, x = decoder(base)
