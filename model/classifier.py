@@ -11,7 +11,7 @@ import numpy as np
 
 from model import closeup, engines
 from model.delivery import sha256_of
-from model.engines.network_file import CLOSEUP, ModelFileError
+from model.engines.network_file import CLASSIFIER, CLOSEUP, ModelFileError, Part
 from model.explanation import region, tumor_mask
 from model.gate import Gate, look
 from model.labels import LABELS, NOTUMOR
@@ -71,20 +71,16 @@ class Classifier:
         """
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
-        size, side, look_closely = info["input_size"], info.get("closeup", {}).get("side"), None
-        with ThreadPoolExecutor(1) as beside:  # the start is shorter so, and nobody is answered before
+        side, look_closely = info.get("closeup", {}).get("side"), None
+        with ThreadPoolExecutor(2) as beside:  # the start is shorter so, and nobody is answered before
             checked = beside.submit(_check_weights, path, info)
+            closer = beside.submit(_ready, path, side, engine, threads, info, CLOSEUP) if side else None
             try:
-                infer = engines.load(path, size, engine, threads, info)
-                if side:
-                    look_closely = engines.load(path, side, engine, threads, info, CLOSEUP)
+                infer = _ready(path, info["input_size"], engine, threads, info, CLASSIFIER)
+                look_closely = closer and closer.result()
             finally:
                 checked.result()  # what is wrong with the file itself is told first
-        classifier = cls(infer, info, look_closely)
-        infer(np.zeros((1, size, size, 3), np.float32))
-        if look_closely:
-            look_closely(np.zeros((1, side, side, 2), np.float32))
-        return classifier
+        return cls(infer, info, look_closely)
 
     def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
         """Answer for each slice.
@@ -201,6 +197,13 @@ def _read_info(path: Path) -> dict:
     if info.get("preprocessing") != PREPROCESSING_VERSION:
         raise ModelFileError(path, f"preprocessing version {PREPROCESSING_VERSION}", str(info.get("preprocessing")))
     return info
+
+
+def _ready(path: Path, side: int, engine: str | None, threads: int | None, info: dict, part: Part):
+    """What runs a part of the file, see `engines.load`; it has answered once, since the first answer takes longest."""
+    infer = engines.load(path, side, engine, threads, info, part)
+    infer(np.zeros((1, side, side, part.channels), np.float32))
+    return infer
 
 
 def _check_weights(path: Path, info: dict) -> None:
