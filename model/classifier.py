@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +61,8 @@ class Classifier:
     def load(cls, path: Path = DEFAULT_MODEL, engine: str | None = None, threads: int | None = None) -> "Classifier":
         """Check model.h5 against the model.json beside it, load it and answer once, so that the first user need not wait.
 
+        The network of the close-up goes on being loaded after that: the first outline waits for it, should it come so soon.
+
         Args:
             path: the model.h5.
             engine, threads: what runs the network, and how widely; see `engines.load`.
@@ -71,15 +73,14 @@ class Classifier:
         """
         path = Path(path)
         info = _read_info(path.with_name("model.json"))
-        side, look_closely = info.get("closeup", {}).get("side"), None
-        with ThreadPoolExecutor(2) as beside:  # the start is shorter so, and nobody is answered before
+        with ThreadPoolExecutor(1) as beside:  # the start is shorter so, and nobody is answered before
             checked = beside.submit(_check_weights, path, info)
-            closer = beside.submit(_ready, path, side, engine, threads, info, CLOSEUP) if side else None
             try:
                 infer = _ready(path, info["input_size"], engine, threads, info, CLASSIFIER)
-                look_closely = closer and closer.result()
             finally:
                 checked.result()  # what is wrong with the file itself is told first
+        side = info.get("closeup", {}).get("side")
+        look_closely = _meanwhile(lambda: _ready(path, side, engine, threads, info, CLOSEUP)) if side else None
         return cls(infer, info, look_closely)
 
     def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
@@ -199,7 +200,15 @@ def _read_info(path: Path) -> dict:
     return info
 
 
-def _ready(path: Path, side: int, engine: str | None, threads: int | None, info: dict, part: Part):
+def _meanwhile(make: Callable[[], Callable]) -> Callable:
+    """A function that another thread makes from now on: no start waits for it, and who asks it too early does."""
+    maker = ThreadPoolExecutor(1)
+    made = maker.submit(make)
+    maker.shutdown(wait=False)
+    return lambda *asked: made.result()(*asked)
+
+
+def _ready(path: Path, side: int, engine: str | None, threads: int | None, info: dict, part: Part) -> Callable:
     """What runs a part of the file, see `engines.load`; it has answered once, since the first answer takes longest."""
     infer = engines.load(path, side, engine, threads, info, part)
     infer(np.zeros((1, side, side, part.channels), np.float32))

@@ -7,6 +7,7 @@ its last finished epoch when called again.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ from model.classifier import DEFAULT_MODEL, ModelFileError
 from model.commands import folder, positive, why
 from model.engines import EngineError
 from model.engines.network_file import CLOSEUP
-from model.training.closeups import SIDE, WIDER, build, fit, gather, middle, trunk
+from model.training.closeups import SIDE, WIDER, begin, build, fit, gather, middle, trunk
 from model.training.dataset import Item, load_manifest
 from model.training.export import (
     figures_of_others,
@@ -50,28 +51,34 @@ def main() -> int:
     parser.add_argument("--epochs", type=positive, default=5, help="each shows all that is outlined once")
     parser.add_argument("--side", type=positive, default=SIDE, help="of a close-up in pixels, a multiple of 16, at least 32")
     parser.add_argument("--limit", type=positive, help="use so many slices: a smoke run")
+    parser.add_argument("--begin", type=Path, metavar="WEIGHTS", help="of a run at another side, instead of the classifier's")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="auto: mixed_bfloat16 where it is fast")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     asked = {name: getattr(args, name) for name in ("epochs", "side", "limit", "seed")}
+    keras.utils.set_random_seed(args.seed)
+    keras.config.set_dtype_policy(policy(args.precision))
     try:
         info = json.loads(args.model.with_name("model.json").read_text())
-        build(args.side)  # a side that it cannot have is told before the work
+        network = build(args.side, info["mask_temperature"])
+        begun = args.begin and hashlib.sha256(args.begin.read_bytes()).hexdigest()
+        if begun:
+            network.load_weights(args.begin)
         split = split_of(info["training"], load_manifest(args.manifest))
-        check_asked(args.run, {"model": info["version"]} | asked)
+        check_asked(args.run, {"model": info["version"], "begin": begun} | asked)
         train, validation = (
             gathered(args, info, split[name], scale, args.run / f"{name}.npy")
             for name, scale in (("train", WIDER), ("validation", 1.0))
         )
     except (ValueError, OSError, EngineError, ModelFileError) as error:
         parser.error(why(error))
-    keras.utils.set_random_seed(args.seed)
     classifier = keras.saving.load_model(args.model, compile=False)
-    keras.config.set_dtype_policy(policy(args.precision))
-    trained = fit(train, validation, args.run, classifier, info["mask_temperature"], args.epochs, args.seed)
+    if not begun:
+        begin(network, classifier)
+    fit(network, train, validation, args.run, args.epochs, args.seed)
 
     keras.config.set_dtype_policy("float32")
-    network = build(args.side)
+    trained, network = network, build(args.side)
     network.set_weights(trained.get_weights())
     kept = trunk(network)
     changes = reduce_changes(network, classifier, kept)
@@ -91,6 +98,7 @@ def main() -> int:
         "temperature": temperature,
         "epochs": args.epochs,
         "seed": args.seed,
+        "begin": begun,
         "slices": {"train": len(train), "validation": len(validation)},
     }
     write_facts(info | {"version": version_of(info)}, args.model)

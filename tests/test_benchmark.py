@@ -25,12 +25,14 @@ def way(title: str, factor: float) -> dict:
         "title": title,
         "page": {"1": row, "2": row, "8": row},
         "api": {"1": row, "2": row, "8": row},
+        "closeup": row,
         "html": row,
         "batch_ms": 900 * factor,
         "peak_mb": 700 * factor,
         "batch_peak_mb": 1000 * factor,
         "cold_start_s": 4 * factor,
         "cold_starts_s": [4 * factor],
+        "closeup_start_s": 5 * factor,
     }
 
 
@@ -85,7 +87,7 @@ def report() -> dict:
 
 def test_every_target_of_a_whole_run_is_measured_and_judged():
     found = targets(report())
-    assert len(found) == 15
+    assert len(found) == 18
     assert [target.name for target in found if not target.met] == ["… memory's slope per 1,000 requests"]
     measured = {target.name: target.measured for target in found}
     assert measured["page answer, bfloat16 or 8 bits, over the original's way"] == pytest.approx(0.24)
@@ -272,3 +274,13 @@ def test_documents_shown_are_the_generated_ones():
         pytest.skip("not measured yet: scripts/benchmark.py --write")
     kept = json.loads((docs / "performance.json").read_text(encoding="utf-8"))
     assert (docs / "performance.md").read_text(encoding="utf-8") == document.markdown(kept)
+
+
+def test_the_slices_that_are_sent_are_one_without_and_one_with_a_close_up(classifier, monkeypatch):
+    asked = []
+    look = classifier._look_closely
+    monkeypatch.setattr(classifier, "_look_closely", lambda view: asked.append(len(view)) or look(view))
+    for data, looks in ((benchmark.picture(), []), (benchmark.drawn_anew(), [1])):
+        [answer] = classifier.predict(read(data)[:1])
+        assert answer.tumor is not None
+        assert asked == looks

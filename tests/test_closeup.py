@@ -1,6 +1,8 @@
 """Where is looked closely, what is seen there, and what comes of it."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import keras
@@ -171,6 +173,48 @@ def test_of_several_slices_each_is_shown_by_itself(pixels):
     assert [len(batch) for batch in look.batches] == [1, 1, 1]
     assert not np.array_equal(look.batches[0], look.batches[1])
     assert [answer.tumor.box for answer in answers] == [(16, 16, 32, 24)] * 3
+
+
+# --- when it is loaded
+
+
+def loading(monkeypatch, look):
+    """Of the project's model.h5, whose networks are fakes: a tumor always, and what `look` makes of its close-up."""
+
+    def load(path, side, engine, threads, info, part):
+        return fake_network([0.1, 0.7, 0.1, 0.1], mask_value=1.0) if part == CLASSIFIER else look()
+
+    monkeypatch.setattr(engines, "load", load)
+    return Classifier.load()
+
+
+def test_no_start_waits_for_it_but_the_first_outline_does(monkeypatch, pixels):
+    loaded = threading.Event()
+
+    def look():
+        loaded.wait()
+        return looker(1.0, (4, 4, 12, 8))
+
+    classifier = loading(monkeypatch, look)
+    with ThreadPoolExecutor(1) as somebody:
+        asked = somebody.submit(classifier.predict, [pixels])
+        try:
+            with pytest.raises(TimeoutError):
+                asked.result(timeout=0.3)
+        finally:
+            loaded.set()
+        assert asked.result(timeout=10)[0].tumor.box == (16, 16, 32, 24)
+        assert classifier.predict([pixels])[0].tumor.box == (16, 16, 32, 24)
+
+
+def test_what_kept_it_from_being_loaded_is_told_to_who_needs_it(monkeypatch, pixels):
+    def look():
+        raise engines.EngineError("The engine: expected room. Received: none.")
+
+    classifier = loading(monkeypatch, look)
+    for _ in range(2):
+        with pytest.raises(engines.EngineError, match="expected room"):
+            classifier.predict([pixels])
 
 
 # --- in the file

@@ -191,6 +191,11 @@ def test_it_learns_where_the_border_is_and_goes_on_when_it_was_killed(tmp_path, 
     train, validation = discs(3 * BATCH, round(SIDE * WIDER), shift=4), discs(8, SIDE, shift=4)
     network, epochs = build(SIDE, 1.0), []
 
+    def begun() -> keras.Model:
+        new = build(SIDE, 1.0)
+        begin(new, classifier)
+        return new
+
     class Killed(Exception):
         pass
 
@@ -204,10 +209,10 @@ def test_it_learns_where_the_border_is_and_goes_on_when_it_was_killed(tmp_path, 
 
     monkeypatch.setattr(keras.callbacks.CSVLogger, "on_epoch_end", killed_after_the_first)
     with pytest.raises(Killed):
-        fit(train, validation, tmp_path, classifier, 1.0, 5, seed=1)
-    trained = fit(train, validation, tmp_path, classifier, 1.0, 5, seed=1)
+        fit(begun(), train, validation, tmp_path, 5, seed=1)
+    fit(trained := begun(), train, validation, tmp_path, 5, seed=1)
     assert epochs == list(range(5))
-    again = fit(train, validation, tmp_path, classifier, 1.0, 5, seed=1)
+    fit(again := begun(), train, validation, tmp_path, 5, seed=1)
     assert epochs == list(range(5))
     assert all(map(np.array_equal, again.get_weights(), trained.get_weights()))
     for name in trunk(trained):

@@ -145,10 +145,22 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
     assert drawn["version"] != facts["version"] and drawn["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert drawn["figures"] == {"held_out": {"model": "of another network"}}
     assert 1.0 <= drawn["closeup"].pop("temperature") <= 2.5
-    assert drawn["closeup"] == {"side": 32, "epochs": 1, "seed": 1, "slices": {"train": 4, "validation": 4}}
+    slices = {"train": 4, "validation": 4}
+    assert drawn["closeup"] == {"side": 32, "epochs": 1, "seed": 1, "begin": None, "slices": slices}
     drawing = keras_engine.read(out, CLOSEUP).get_weights()
     assert "was begun with model" in here(*closeup, status=2)  # that was of what the file outlined before
+
+    # Its training can go on at another side, and its weights are then those that it begins with, but for what it learns.
+    weights = tmp_path / "closeup" / "trained.weights.h5"
+    here(*closeup, "--run", tmp_path / "larger", "--side", 48, "--begin", weights)
+    anew = json.loads((tmp_path / "model.json").read_text())["closeup"]
+    assert (anew["side"], anew["begin"]) == (48, hashlib.sha256(weights.read_bytes()).hexdigest())
+    larger = keras_engine.read(out, CLOSEUP).get_weights()
+    differ = [float(np.abs(a - b).max()) for a, b in zip(larger, drawing, strict=True)]
+    assert 0 < max(differ) < 1e-2
+    drawn, drawing = json.loads((tmp_path / "model.json").read_text()), larger
     other = [*closeup, "--run", tmp_path / "other"]
+    assert "cannot use" in here(*other, "--begin", tmp_path / "none.weights.h5", status=2)
     assert "The side must be a multiple of 16, at least 32. Received: 50" in here(*other, "--side", 50, status=2)
     assert not (tmp_path / "other").exists()
     assert all(drawn[name] == facts[name] for name in ("training", "gate", "temperature"))
@@ -159,7 +171,7 @@ def test_train_script_goes_from_folders_to_a_model_that_answers(tmp_path, monkey
     # So can its gate, and then the file is written anew, with the weights that were trained.
     here(*calibrate, "--gate")
     kept = json.loads((tmp_path / "model.json").read_text())
-    assert kept["closeup"]["side"] == 32 and CLOSEUP.ranges_of(kept["int8_ranges"]) == ranges
+    assert kept["closeup"]["side"] == 48 and CLOSEUP.ranges_of(kept["int8_ranges"]) == ranges
     assert all(map(np.array_equal, keras_engine.read(out, CLOSEUP).get_weights(), drawing))
     with h5py.File(out) as file:
         layer = file["closeup/model_weights/block5_conv3"]

@@ -4,22 +4,14 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 
 import h5py
 
 from model.engines.network_file import CLASSIFIER, Part, check_shapes, read_network, reading
 
-_LOADING = Lock()
-
 
 def load(path: Path, size: int, threads: int = 0, part: Part = CLASSIFIER) -> Callable:
-    """See `engines.load`. TensorFlow is imported here, so that nothing else waits for it; by one thread at a time."""
-    with _LOADING:
-        return _load(path, size, threads, part)
-
-
-def _load(path: Path, size: int, threads: int, part: Part) -> Callable:
+    """See `engines.load`. TensorFlow is imported here, so that nothing else waits for it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it reports every missing GPU as an error
     import keras
 

@@ -171,27 +171,21 @@ def trunk(network: keras.Model) -> list[str]:
     return [layer.name for layer in network.layers if layer.name.startswith("block") and layer.weights and layer.name != FIRST]
 
 
-def fit(
-    train: np.ndarray, validation: np.ndarray, run: Path, classifier: keras.Model, temperature: float, epochs: int, seed: int
-) -> keras.Model:
+def fit(network: keras.Model, train: np.ndarray, validation: np.ndarray, run: Path, epochs: int, seed: int) -> None:
     """Train it, or go on with the training that `run` holds.
 
     Args:
+        network: see `build` and `begin`.
         train: close-ups that look further, see `gather`.
         validation: close-ups as they are served.
         run: gets `log.csv`, a row for each epoch; `val_overlap` is the mean Dice of what is likelier than not; and
             TRAINED, once it is done.
-        classifier: see `begin`.
-        temperature: see `build`.
     """
-    side = validation.shape[1]
-    network = build(side, temperature)
     if (run / TRAINED).is_file():
         network.load_weights(run / TRAINED)
-        return network
-    begin(network, classifier)
+        return
     freeze(network, FROZEN)
-    batches = Batches(train, side, seed)
+    batches = Batches(train, validation.shape[1], seed)
     steps = len(batches) * epochs
     rate = keras.optimizers.schedules.CosineDecay(
         RATE / 50, max(1, steps - WARM_UP), alpha=0.01, warmup_target=RATE, warmup_steps=min(WARM_UP, steps // 2)
@@ -211,7 +205,6 @@ def fit(
         verbose=2,
     )
     network.save_weights(run / TRAINED)
-    return network
 
 
 def overlap(mask, predicted):

@@ -30,6 +30,7 @@ def told(report: dict) -> list[str]:
         bulk = report["bulk"]
         sentences.append(
             f"Many slices could come {most / bulk['single_per_second']:.2f} times as fast as one after the other if reading "
-            f"and writing took no time at all; through `scripts/predict.py` they come {bulk['ratio']:.2f} times as fast."
+            "and writing took no time at all, and no close-up either; through `scripts/predict.py` they come "
+            f"{bulk['ratio']:.2f} times as fast."
         )
     return sentences

@@ -39,9 +39,9 @@ def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int) -> dict[str,
     return {name: {"cold_start_s": statistics.median(one), "cold_starts_s": one} for name, one in times.items()}
 
 
-def compare(way: Way, data: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3) -> dict:
+def compare(way: Way, data: bytes, closer: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3) -> dict:
     """Page and API for several numbers of clients, the page without a script, a batch of 64; the most memory before it, and
-    with it.
+    with it. And the page of another slice, `closer`.
     """
     one = Upload.of(("slice.jpg", data))
     many = zipped(data, BATCH) if way.zipped else Upload.of(*[("slice.jpg", data)] * BATCH)
@@ -53,6 +53,7 @@ def compare(way: Way, data: bytes, each: int, clients: Iterable[int] = CLIENTS, 
             report[name] = {
                 str(count): measure(server.port, path, [one], count, max(5, each // count)).summary() for count in clients
             }
+        report["closeup"] = measure(server.port, "/", [Upload.of(("slice.jpg", closer))], 1, each).summary()
         report["html"] = measure(server.port, "/", [one], 1, each, accept=HTML).summary()
         report["peak_mb"] = round(server.memory_mb(peak=True), 1)
         times = measure(server.port, way.api, [many], 1, batches)
