@@ -24,7 +24,7 @@ from model.training.network import STRIDE, decoder, freeze, merge
 from model.training.optimizer import DiscriminativeAdamW
 from model.tumor_odds import log_odds
 
-SIDE = 144  # of a close-up that is served, in pixels
+SIDE = 112  # of a close-up that is served, in pixels
 FIRST = "block1_conv1"
 TRAINED = "trained.weights.h5"
 FROZEN = 2  # of VGG16's blocks: what they tell, edges and textures, is the same in a close-up
