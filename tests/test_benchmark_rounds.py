@@ -124,3 +124,20 @@ def test_operations_of_the_convolutions_are_counted():
     base = 2 * 15.34 * (facts["input_size"] / 224) ** 2
     graph = network.graph_of(benchmark.ROOT / "model" / "model.h5", facts["input_size"])
     assert base < network.convolution_gflop(graph) < 1.15 * base
+
+
+def test_every_engine_is_given_the_classifier_and_its_own_ranges(monkeypatch):
+    """The close-up's lie in the same file, under names that are no layers of the classifier."""
+    path = benchmark.ROOT / "model" / "model.h5"
+    facts = json.loads(path.with_name("model.json").read_text(encoding="utf-8"))
+    asked = {}
+    monkeypatch.setattr(network, "engines", lambda: {"openvino": "f32", "openvino-int8": "int8"})
+    monkeypatch.setattr(network, "slice_by_openvino", lambda graph, precision: asked.setdefault(precision, graph))
+    monkeypatch.setattr(network, "products", lambda precision: [])
+    monkeypatch.setattr(network, "in_rounds", lambda *_: {})
+    monkeypatch.setattr(network, "per_second", lambda *_: 10.0)
+    found = network.measure(path, facts["input_size"], 4)["engines"]
+    assert found == {"openvino": {"per_second": 10.0}, "openvino-int8": {"per_second": 10.0}}
+    kinds = {precision: [node.get_type_name() for node in graph.get_ops()] for precision, graph in asked.items()}
+    rounded = {precision: names.count("FakeQuantize") for precision, names in kinds.items()}
+    assert rounded == {"f32": 0, "int8": 20}

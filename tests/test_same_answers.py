@@ -117,7 +117,7 @@ def test_8_bits_stay_near(answers):
 @needs_vnni
 def test_convolutions_with_ranges_compute_with_integers_and_no_others():
     """As the compiled graph says of itself."""
-    ranges = read_ranges(INFO["int8_ranges"])
+    ranges = read_ranges(CLASSIFIER.ranges_of(INFO["int8_ranges"]))
     with h5py.File(DEFAULT_MODEL, "r") as file:
         graph = openvino_graph.build(read_network(file).with_ranges(ranges))
     compiled = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})  # as `openvino_engine` does
@@ -131,7 +131,7 @@ def test_a_convolution_in_8_bits_rounds_to_whole_steps():
     """Values to 255ths of their channel's range, what is beyond to the range; an output's kernel to 127ths of its largest."""
     kernel = np.array([[1.0, 0.02], [-0.3, -0.0025]], np.float16)[None, None]  # (1, 1, in, out)
     config = {"strides": [1, 1], "dilation_rate": [1, 1], "padding": "same", "use_bias": False, "activation": "linear"}
-    layer = Layer("Conv2D", "one", config, (), {"kernel": kernel}, np.array([1.0, 2.0], np.float32))
+    layer = Layer("Conv2D", "one", config, (), {"kernel": kernel}, ranges=np.array([1.0, 2.0], np.float32))
     given = ops.parameter([1, 2, 1, 3], np.float32)
     graph = openvino.Model([ops.result(openvino_graph._convolution(layer, given))], [given])
     values = np.array([[0.0, 0.311, 1.0], [0.9, 5.0, 0.004]], np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 
 from model.engines import load
 from model.engines.eight_bits import read_ranges, whole_steps
-from model.engines.network_file import read_network
+from model.engines.network_file import CLASSIFIER, read_network
 from model.engines.openvino_engine import DEVICE, computes_bfloat16
 from model.engines.openvino_graph import build
 from model.engines.processor import computes_int8, cores
@@ -155,14 +155,13 @@ def measure(path: Path, side: int, runs: int = 40) -> dict:
         runs: slices in all.
     """
     gflop = convolution_gflop(graph_of(path, side))
+    ranges = CLASSIFIER.ranges_of(facts(path)["int8_ranges"])
     report = {}
     for engine, precision in engines().items():
         if engine == "ncnn":
             answer = slice_by_ncnn(path, side)
         else:
-            answer = slice_by_openvino(
-                graph_of(path, side, facts(path)["int8_ranges"] if precision == "int8" else None), precision
-            )
+            answer = slice_by_openvino(graph_of(path, side, ranges if precision == "int8" else None), precision)
         report[engine] = in_rounds(answer, products(precision), gflop, max(1, runs // ROUNDS))
         report[engine]["per_second"] = round(per_second(path, side, engine, runs), 2)
     return {"side": side, "gflop": round(gflop, 2), "engines": report}
