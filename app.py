@@ -8,8 +8,9 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Lock, Thread
 
 from flask import Flask, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -82,6 +83,7 @@ def create_app(config: Mapping | None = None, classifier=None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = None  # MAX_CONTENT_LENGTH is the limit, of fields as of files
     if classifier is None:
         classifier = load_classifier(app.config)
+        app.after_request(afterwards(classifier.load_closeup))
     app.extensions["classifier"] = classifier
     app.extensions["turns"] = Turns(app.config["MAX_CONCURRENT"], app.config["MAX_WAITING"], app.config["RETRY_AFTER"])
     app.extensions["limits"] = settings.limits(app.config)
@@ -102,6 +104,20 @@ def load_classifier(config: Mapping):
 
     path = config["EARLYMED_MODEL"]
     return Classifier.load(Path(path) if path else DEFAULT_MODEL, config["EARLYMED_ENGINE"], config["EARLYMED_THREADS"])
+
+
+def afterwards(task: Callable[[], None]) -> Callable[[Response], Response]:
+    """What has a task done once, when the first request has got its answer: a start is shorter so, and by the time that
+    somebody has chosen a file it is done.
+    """
+    first = Lock()
+
+    def begin(response: Response) -> Response:
+        if first.acquire(blocking=False):
+            response.call_on_close(Thread(target=task).start)
+        return response
+
+    return begin
 
 
 def answer_error(error: Exception) -> HTTPException | Response | tuple:

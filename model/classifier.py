@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Classifier:
     def load(cls, path: Path = DEFAULT_MODEL, engine: str | None = None, threads: int | None = None) -> "Classifier":
         """Check model.h5 against the model.json beside it, load it and answer once, so that the first user need not wait.
 
-        The network of the close-up goes on being loaded after that: the first outline waits for it, should it come so soon.
+        The network of the close-up is loaded when it is first needed, or before that by `load_closeup`.
 
         Args:
             path: the model.h5.
@@ -80,8 +81,17 @@ class Classifier:
             finally:
                 checked.result()  # what is wrong with the file itself is told first
         side = info.get("closeup", {}).get("side")
-        look_closely = _meanwhile(lambda: _ready(path, side, engine, threads, info, CLOSEUP)) if side else None
+        look_closely = Later(lambda: _ready(path, side, engine, threads, info, CLOSEUP)) if side else None
         return cls(infer, info, look_closely)
+
+    def load_closeup(self) -> None:
+        """Load the network of the close-up now, so that no outline has to wait for it.
+
+        Raises:
+            ModelFileError, engines.EngineError: as `load`.
+        """
+        if isinstance(self._look_closely, Later):
+            self._look_closely.made()
 
     def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
         """Answer for each slice.
@@ -200,12 +210,21 @@ def _read_info(path: Path) -> dict:
     return info
 
 
-def _meanwhile(make: Callable[[], Callable]) -> Callable:
-    """A function that another thread makes from now on: no start waits for it, and who asks it too early does."""
-    maker = ThreadPoolExecutor(1)
-    made = maker.submit(make)
-    maker.shutdown(wait=False)
-    return lambda *asked: made.result()(*asked)
+class Later:
+    """A function that is made once it is needed, by one thread; should that fail, who needs it next tries again."""
+
+    def __init__(self, make: Callable[[], Callable]):
+        self._make, self._making = make, Lock()
+        self._made: Callable | None = None
+
+    def made(self) -> Callable:
+        with self._making:
+            if self._made is None:
+                self._made = self._make()
+        return self._made
+
+    def __call__(self, *given):
+        return self.made()(*given)
 
 
 def _ready(path: Path, side: int, engine: str | None, threads: int | None, info: dict, part: Part) -> Callable:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from app import create_app
 from fakes import INFO, fake_network
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
@@ -178,8 +180,8 @@ def test_of_several_slices_each_is_shown_by_itself(pixels):
 # --- when it is loaded
 
 
-def loading(monkeypatch, look):
-    """Of the project's model.h5, whose networks are fakes: a tumor always, and what `look` makes of its close-up."""
+def loading(monkeypatch, look) -> Classifier:
+    """Of the project's model.h5, whose networks are fakes: a tumor always, and what `look` returns for its close-up."""
 
     def load(path, side, engine, threads, info, part):
         return fake_network([0.1, 0.7, 0.1, 0.1], mask_value=1.0) if part == CLASSIFIER else look()
@@ -188,33 +190,60 @@ def loading(monkeypatch, look):
     return Classifier.load()
 
 
-def test_no_start_waits_for_it_but_the_first_outline_does(monkeypatch, pixels):
-    loaded = threading.Event()
+def test_it_is_loaded_once_it_is_needed_and_once(monkeypatch, pixels):
+    loaded = []
 
     def look():
-        loaded.wait()
+        loaded.append(1)
+        time.sleep(0.1)  # whoever comes meanwhile must wait
         return looker(1.0, (4, 4, 12, 8))
 
     classifier = loading(monkeypatch, look)
-    with ThreadPoolExecutor(1) as somebody:
-        asked = somebody.submit(classifier.predict, [pixels])
-        try:
-            with pytest.raises(TimeoutError):
-                asked.result(timeout=0.3)
-        finally:
-            loaded.set()
-        assert asked.result(timeout=10)[0].tumor.box == (16, 16, 32, 24)
-        assert classifier.predict([pixels])[0].tumor.box == (16, 16, 32, 24)
+    assert loaded == []
+    with ThreadPoolExecutor(3) as several:
+        answers = several.map(classifier.predict, [[pixels]] * 3)
+        assert [answer.tumor.box for [answer] in answers] == [(16, 16, 32, 24)] * 3
+    assert loaded == [1]
 
 
-def test_what_kept_it_from_being_loaded_is_told_to_who_needs_it(monkeypatch, pixels):
+def test_it_is_loaded_ahead_once_the_first_request_has_got_its_answer(monkeypatch, pixels):
+    loaded = threading.Event()
+
     def look():
-        raise engines.EngineError("The engine: expected room. Received: none.")
+        loaded.set()
+        return looker(1.0, (4, 4, 12, 8))
 
     classifier = loading(monkeypatch, look)
-    for _ in range(2):
-        with pytest.raises(engines.EngineError, match="expected room"):
-            classifier.predict([pixels])
+    monkeypatch.setattr("app.load_classifier", lambda config: classifier)
+    client = create_app({"TESTING": True}).test_client()
+    assert not loaded.is_set()
+    answer = client.get("/healthz")
+    assert answer.status_code == 200
+    answer.close()
+    assert loaded.wait(10)
+    monkeypatch.setattr(classifier, "load_closeup", None)  # not once more
+    client.get("/healthz").close()
+    assert classifier.predict([pixels])[0].tumor.box == (16, 16, 32, 24)
+
+
+def test_what_keeps_it_from_being_loaded_is_told_to_who_needs_it_until_it_is(monkeypatch, pixels):
+    tries = iter([engines.EngineError("The engine: expected room. Received: none.")] * 2)
+
+    def look():
+        if error := next(tries, None):
+            raise error
+        return looker(1.0, (4, 4, 12, 8))
+
+    classifier = loading(monkeypatch, look)
+    with pytest.raises(engines.EngineError, match="expected room"):
+        classifier.load_closeup()
+    with pytest.raises(engines.EngineError, match="expected room"):
+        classifier.predict([pixels])
+    assert classifier.predict([pixels])[0].tumor.box == (16, 16, 32, 24)
+
+
+def test_where_there_is_none_there_is_nothing_to_load():
+    Classifier(fake_network([0.1, 0.7, 0.1, 0.1]), INFO).load_closeup()
 
 
 # --- in the file

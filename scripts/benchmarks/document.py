@@ -18,7 +18,8 @@ around it. Both have no API and take one file; to be compared, they were given a
 more: it crops, windows, looks whether this is a brain MRI slice, outlines the tumor and draws what it saw. Its page is asked
 as its script asks it; where no script runs, the whole page is made by the server, with five pictures. Its batch of 64 is one
 ZIP. The slice that is sent has an outline so large that EarlyMed does not draw it anew; what that takes stands apart, *with a
-close-up*, and was asked of another slice. Memory is the most there was with 1, 2 and 8 clients, and, after the bar, with the
+close-up*, and was asked of another slice. The close-up's network is loaded once the first request has got its answer; a first
+answer that needs it waits for that. Memory is the most there was with 1, 2 and 8 clients, and, after the bar, with the
 batch."""
 
 TRIED = """The threads of one inference wait for one another, so where many clients want the cores it is better to leave them
