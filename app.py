@@ -9,8 +9,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 
 from flask import Flask, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -112,9 +114,19 @@ def afterwards(task: Callable[[], None]) -> Callable[[Response], Response]:
     """
     first = Lock()
 
+    def tell(done: Future) -> None:
+        if error := done.exception():
+            logging.getLogger("earlymed").error("%s", error)  # whoever needs it hears it, too
+
+    def start() -> None:
+        pool = ThreadPoolExecutor(1)
+        with suppress(RuntimeError):  # the process ends, and would not wait for a thread that begins now
+            pool.submit(task).add_done_callback(tell)
+        pool.shutdown(wait=False)
+
     def begin(response: Response) -> Response:
         if first.acquire(blocking=False):
-            response.call_on_close(Thread(target=task).start)
+            response.call_on_close(start)
         return response
 
     return begin

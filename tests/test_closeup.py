@@ -9,8 +9,9 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from flask import Response
 
-from app import create_app
+from app import afterwards, create_app
 from fakes import INFO, fake_network
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
@@ -224,6 +225,19 @@ def test_it_is_loaded_ahead_once_the_first_request_has_got_its_answer(monkeypatc
     monkeypatch.setattr(classifier, "load_closeup", None)  # not once more
     client.get("/healthz").close()
     assert classifier.predict([pixels])[0].tumor.box == (16, 16, 32, 24)
+
+
+def test_nothing_is_loaded_ahead_by_a_process_that_ends(monkeypatch):
+    """Python refuses new work then, and the answer is given all the same."""
+
+    def refused(self, task):
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    task = []
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refused)
+    response = afterwards(lambda: task.append(1))(Response("answer"))
+    response.close()
+    assert (response.get_data(as_text=True), task) == ("answer", [])
 
 
 def test_what_keeps_it_from_being_loaded_is_told_to_who_needs_it_until_it_is(monkeypatch, pixels):
