@@ -63,6 +63,9 @@ class FakeClassifier:
         self.calls: list[list[np.ndarray]] = []
         self.aspects: list[float] = []
 
+    def load_closeup(self) -> None:
+        """It has none."""
+
     def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
         self.calls.append(list(slices))
         self.aspects += aspects or []

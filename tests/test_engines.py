@@ -129,7 +129,7 @@ def test_classifier_goes_by_the_verdicts_in_its_model_json(monkeypatch, tmp_path
     info["engines"] = {"model": info["version"], "engines": {"openvino-bf16": {"passed": True}}}
     (tmp_path / "model.json").write_text(json.dumps(info))
     (tmp_path / "model.h5").write_bytes(DEFAULT_MODEL.read_bytes())
-    Classifier.load(tmp_path / "model.h5")
+    Classifier.load(tmp_path / "model.h5").load_closeup()
     assert [engines.verdicts(given) for given in taken] == [{"openvino-bf16": True}] * 2  # of the close-up's network, too
     assert taken[0]["int8_ranges"] == info["int8_ranges"]
 
