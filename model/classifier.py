@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from model.engines.network_file import CLASSIFIER, CLOSEUP, ModelFileError, Part
 from model.explanation import region, tumor_mask
 from model.gate import Gate, look
 from model.labels import LABELS, NOTUMOR
+from model.later import Later
 from model.prediction import Prediction
 from model.preprocessing import VERSION as PREPROCESSING_VERSION
 from model.preprocessing import Frame, preprocess
@@ -208,23 +208,6 @@ def _read_info(path: Path) -> dict:
     if info.get("preprocessing") != PREPROCESSING_VERSION:
         raise ModelFileError(path, f"preprocessing version {PREPROCESSING_VERSION}", str(info.get("preprocessing")))
     return info
-
-
-class Later:
-    """A function that is made once it is needed, by one thread; should that fail, who needs it next tries again."""
-
-    def __init__(self, make: Callable[[], Callable]):
-        self._make, self._making = make, Lock()
-        self._made: Callable | None = None
-
-    def made(self) -> Callable:
-        with self._making:
-            if self._made is None:
-                self._made = self._make()
-        return self._made
-
-    def __call__(self, *given):
-        return self.made()(*given)
 
 
 def _ready(path: Path, side: int, engine: str | None, threads: int | None, info: dict, part: Part) -> Callable:

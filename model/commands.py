@@ -2,6 +2,10 @@
 
 import argparse
 import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from model.inputs import UsageError
@@ -37,6 +41,16 @@ def check_files(*files: Path | None) -> None:
     for file in filter(None, files):
         if file.is_dir() or not (os.access(file, os.W_OK) if file.exists() else _can_hold_files(file.parent)):
             raise UsageError(f"expected a file that can be written. Received: {file}")
+
+
+def run_in_turn(planned: Iterable[list[str]], root: Path) -> int:
+    """Run commands, each as arguments of python, in a folder, and tell each; the status of the first that fails, else 0."""
+    for command in planned:
+        print("$ python " + shlex.join(command), flush=True)
+        status = subprocess.run([sys.executable, *command], cwd=root, check=False).returncode
+        if status:
+            return status
+    return 0
 
 
 def printable(text: str) -> str:

@@ -6,8 +6,6 @@ Runs named by --beside are measured too: those that held sources out, or trained
 import argparse
 import json
 import os
-import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model.commands import positive
+from model.commands import positive, run_in_turn
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,12 +40,7 @@ def main() -> int:
         planned = commands(args.data, args.manifest, args.run, args.model, args.every, args.ct, args.beside, args.bodies)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    for command in planned:
-        print("$ python " + shlex.join(command), flush=True)
-        done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False)
-        if done.returncode:
-            return done.returncode
-    return 0
+    return run_in_turn(planned, ROOT)
 
 
 def commands(

@@ -91,6 +91,8 @@ def test_every_target_of_a_whole_run_is_measured_and_judged():
     assert [target.name for target in found if not target.met] == ["… memory's slope per 1,000 requests"]
     measured = {target.name: target.measured for target in found}
     assert measured["page answer, bfloat16 or 8 bits, over the original's way"] == pytest.approx(0.24)
+    assert {measured[f"… with a close-up, {bits}"] for bits in ("bfloat16 or 8 bits", "float32")} == {0.24, 0.6}
+    assert measured["… with a close-up"] == pytest.approx(0.24)
     assert measured["peak memory of the server, over the original's way"] == pytest.approx(0.24)
     assert measured["many slices through predict.py, over one after the other"] == pytest.approx(1.6)
     assert measured["a page's time that is not inference, 512 x 512 JPEG"] == pytest.approx(0.25)

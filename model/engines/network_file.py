@@ -89,10 +89,14 @@ class Layer:
         values = self.weights[name][()]
         if name != "kernel" or not self.change:
             return values
-        left, right = (part[()].astype(np.float32) for part in self.change)
-        changed = (left @ right).reshape(values.shape)
-        changed += values  # in place: at every start these are megabytes
-        return changed
+        return changed(values, *(part[()] for part in self.change))
+
+
+def changed(kernel: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """A kernel, (height, width, in, out), with a change, see `model.training.low_rank`: float32, the same shape."""
+    values = (left.astype(np.float32) @ right.astype(np.float32)).reshape(kernel.shape)
+    values += kernel  # in place: at every start these are megabytes
+    return values
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock
 
 import h5py
 import numpy as np
@@ -14,6 +13,7 @@ from model.engines.network_file import CLASSIFIER, Part, check_shapes, read_netw
 from model.engines.openvino_graph import build
 from model.engines.processor import at_once, cores
 from model.engines.quiet_openvino import openvino
+from model.later import Later
 
 DEVICE = "CPU"
 
@@ -48,7 +48,7 @@ def load(
     precision = "bf16" if bfloat16 else "f32"
     pools = [_requests(graph, precision, threads, at_once(threads))]
     if (bfloat16 or ranges) and not threads and cores() > 1:
-        pools.append(Later(lambda: _requests(graph, precision, cores() // 2, 2)))
+        pools.append(LaterPool(lambda: _requests(graph, precision, cores() // 2, 2)))
 
     def answer(image: np.ndarray) -> dict[str, np.ndarray]:
         pool, request = _free(pools)
@@ -82,24 +82,17 @@ def _requests(graph: openvino.Model, precision: str, threads: int, streams: int)
     return free
 
 
-class Later:
-    """A pool that is made when it is first asked: no start waits for it."""
-
-    def __init__(self, make: Callable[[], SimpleQueue]):
-        self._make, self._making = make, Lock()
-        self._pool: SimpleQueue | None = None
+class LaterPool(Later[SimpleQueue]):
+    """A pool that is made when it is first asked."""
 
     def get(self) -> openvino.InferRequest:
-        with self._making:
-            if self._pool is None:
-                self._pool, self._make = self._make(), None  # what it was made of is let go
-        return self._pool.get()
+        return self.made().get()
 
     def put(self, request: openvino.InferRequest) -> None:
-        self._pool.put(request)
+        self.made().put(request)
 
 
-def _free(pools: list) -> tuple[SimpleQueue | Later, openvino.InferRequest]:
+def _free(pools: list) -> tuple[SimpleQueue | LaterPool, openvino.InferRequest]:
     """The first pool that has a request to give, else the last one as soon as it has; and the request."""
     for pool in pools[:-1]:
         with suppress(Empty):

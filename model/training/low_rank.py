@@ -12,7 +12,7 @@ import h5py
 import keras
 import numpy as np
 
-from model.engines.network_file import CHANGE, weight_paths
+from model.engines.network_file import CHANGE, changed, weight_paths
 from model.training.export import halved, write_half
 
 RANK = 64
@@ -44,7 +44,7 @@ def reduce_changes(network: keras.Model, classifier: keras.Model, layers: Collec
             rounded[0] = before
             if not np.array_equal(kernel, before):
                 left, right = changes[layer.name] = factors(kernel - before, rank)
-                rounded[0] = before + (left.astype(np.float32) @ right.astype(np.float32)).reshape(before.shape)
+                rounded[0] = changed(before, left, right)
         layer.set_weights(rounded)
     return changes
 
