@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model.commands import folder, positive, run_in_turn
+from model.commands import folder, run_in_turn
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("model.h5", "model.json")
@@ -26,12 +26,10 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True, help="folder for all that is kept on the way")
     parser.add_argument("--out", type=Path, required=True, help="the model.h5 to write; model.json goes beside it")
     parser.add_argument("--weights", default="imagenet", help='VGG16 base: a .weights.h5 file, or "imagenet" (fetched)')
-    parser.add_argument("--limit", type=positive, help="use so many slices: a smoke run")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     run, out = args.run.resolve(), args.out.resolve()
     shared = ["--data", str(args.data.resolve()), "--manifest", str(args.manifest.resolve()), "--seed", str(args.seed)]
-    shared += ["--limit", str(args.limit)] if args.limit else []
     whole, larger, served = run, run / "closeup", run / "closeup-served"
 
     if not all((whole / name).is_file() for name in FILES):

@@ -39,9 +39,9 @@ def call(monkeypatch, tmp_path):
 
 
 def test_the_network_then_its_close_up_at_two_sides(call, tmp_path):
-    status, (whole, larger, served) = call("--limit", "8")
+    status, (whole, larger, served) = call("--seed", "8")
     assert status == 0
-    shared = ["--data", str(tmp_path), "--manifest", str(tmp_path / "m.csv"), "--seed", "1", "--limit", "8"]
+    shared = ["--data", str(tmp_path), "--manifest", str(tmp_path / "m.csv"), "--seed", "8"]
     run = tmp_path / "run"
     assert whole == ["scripts/train.py", *shared, "--run", str(run), "--out", str(run / "model.h5"), "--weights", "imagenet"]
     closeup = ["scripts/train_closeup.py", *shared, "--run"]
