@@ -56,14 +56,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     asked = {name: getattr(args, name) for name in ("epochs", "side", "limit", "seed")}
-    keras.utils.set_random_seed(args.seed)
-    keras.config.set_dtype_policy(policy(args.precision))
     try:
         info = json.loads(args.model.with_name("model.json").read_text())
-        network = build(args.side, info["mask_temperature"])
+        untrained = build(args.side)  # a side, or weights, that it cannot have are told before the work
         begun = args.begin and hashlib.sha256(args.begin.read_bytes()).hexdigest()
         if begun:
-            network.load_weights(args.begin)
+            untrained.load_weights(args.begin)
         split = split_of(info["training"], load_manifest(args.manifest))
         check_asked(args.run, {"model": info["version"], "begin": begun} | asked)
         train, validation = (
@@ -73,7 +71,12 @@ def main() -> int:
     except (ValueError, OSError, EngineError, ModelFileError) as error:
         parser.error(why(error))
     classifier = keras.saving.load_model(args.model, compile=False)
-    if not begun:
+    keras.utils.set_random_seed(args.seed)
+    keras.config.set_dtype_policy(policy(args.precision))
+    network = build(args.side, info["mask_temperature"])
+    if begun:
+        network.load_weights(args.begin)
+    else:
         begin(network, classifier)
     fit(network, train, validation, args.run, args.epochs, args.seed)
 

@@ -213,3 +213,4 @@ def test_what_cannot_be_is_told_in_a_line_before_the_work(tmp_path, monkeypatch,
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == f"{script}: error: {told}"
     assert not list(tmp_path.iterdir())
+    assert keras.config.dtype_policy().name == "float32"  # whatever follows in this process
