@@ -105,7 +105,8 @@ def load_classifier(config: Mapping):
     from model.classifier import DEFAULT_MODEL, Classifier  # the slow imports, after the port is taken
 
     path = config["EARLYMED_MODEL"]
-    return Classifier.load(Path(path) if path else DEFAULT_MODEL, config["EARLYMED_ENGINE"], config["EARLYMED_THREADS"])
+    how = config["EARLYMED_ENGINE"], config["EARLYMED_THREADS"], config["EARLYMED_CACHE"]
+    return Classifier.load(Path(path) if path else DEFAULT_MODEL, *how)
 
 
 def afterwards(task: Callable[[], None]) -> Callable[[Response], Response]:

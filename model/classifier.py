@@ -59,14 +59,16 @@ class Classifier:
         self._odds = info.get("outline_weight", 0.0), info.get("tumor_offset", 0.0)
 
     @classmethod
-    def load(cls, path: Path = DEFAULT_MODEL, engine: str | None = None, threads: int | None = None) -> "Classifier":
+    def load(
+        cls, path: Path = DEFAULT_MODEL, engine: str | None = None, threads: int | None = None, cache: str | None = None
+    ) -> "Classifier":
         """Check model.h5 against the model.json beside it, load it and answer once, so that the first user need not wait.
 
         The network of the close-up is loaded when it is first needed, or before that by `load_closeup`.
 
         Args:
             path: the model.h5.
-            engine, threads: what runs the network, and how widely; see `engines.load`.
+            engine, threads, cache: what runs the network, how widely, and where it is kept compiled; see `engines.load`.
 
         Raises:
             ModelFileError: when a file is missing, truncated, changed, of something else, or names other labels.
@@ -77,11 +79,12 @@ class Classifier:
         with ThreadPoolExecutor(1) as beside:  # the start is shorter so, and nobody is answered before
             checked = beside.submit(_check_weights, path, info)
             try:
-                infer = _ready(path, info["input_size"], engine, threads, info, CLASSIFIER)
+                infer = engines.load(path, info["input_size"], engine, threads, info, CLASSIFIER, cache)
+                _answer_once(infer, info["input_size"], CLASSIFIER)
             finally:
                 checked.result()  # what is wrong with the file itself is told first
         side = info.get("closeup", {}).get("side")
-        look_closely = Later(lambda: _ready(path, side, engine, threads, info, CLOSEUP)) if side else None
+        look_closely = Later(lambda: engines.load(path, side, engine, threads, info, CLOSEUP, cache)) if side else None
         return cls(infer, info, look_closely)
 
     def load_closeup(self) -> None:
@@ -91,7 +94,7 @@ class Classifier:
             ModelFileError, engines.EngineError: as `load`.
         """
         if isinstance(self._look_closely, Later):
-            self._look_closely.made()
+            _answer_once(self._look_closely.made(), self._closeup["side"], CLOSEUP)
 
     def predict(self, slices: Sequence[np.ndarray], aspects: Sequence[float] | None = None) -> list[Prediction]:
         """Answer for each slice.
@@ -210,11 +213,9 @@ def _read_info(path: Path) -> dict:
     return info
 
 
-def _ready(path: Path, side: int, engine: str | None, threads: int | None, info: dict, part: Part) -> Callable:
-    """What runs a part of the file, see `engines.load`; it has answered once, since the first answer takes longest."""
-    infer = engines.load(path, side, engine, threads, info, part)
+def _answer_once(infer: Callable, side: int, part: Part) -> None:
+    """The first answer takes longest."""
     infer(np.zeros((1, side, side, part.channels), np.float32))
-    return infer
 
 
 def _check_weights(path: Path, info: dict) -> None:

@@ -95,11 +95,11 @@ def facts() -> dict:
     import ncnn
 
     from model.engines import REDUCED, ranking, verdicts
-    from model.engines.processor import computes_avx512, cores
+    from model.engines.processor import computes_intels_avx512, cores
     from model.engines.quiet_openvino import openvino
 
     info = json.loads((ROOT / "model" / "model.json").read_text(encoding="utf-8"))
-    here = [engine for engine in ranking(verdicts(info), computes_avx512()) if engine in network.engines()]
+    here = [engine for engine in ranking(verdicts(info), computes_intels_avx512()) if engine in network.engines()]
     return {
         "date": f"{datetime.date.today()}",
         "model": info["version"],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["EARLYMED_CACHE"] = "none"  # what tests start keeps nothing in the home of whoever runs them
 
 from app import create_app
 from fakes import FakeClassifier, picture

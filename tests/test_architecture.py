@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.engines.processor import computes_avx512
+from model.engines.processor import computes_int8, computes_intels_avx512
 
 ROOT = Path(__file__).parents[1]
 DOMAIN = sorted(f"model.{path.stem}" for path in (ROOT / "model").glob("*.py") if path.stem != "__init__")
@@ -47,7 +47,7 @@ print(*sys.modules)
 def test_an_answer_loads_neither_scipy_nor_tensorflow():
     """They cost a start most of its time, and a laptop's install has neither."""
     loaded = {name.partition(".")[0] for name in python(ANSWER).splitlines()[-1].split()}
-    assert {"openvino" if computes_avx512() else "ncnn", "cc3d"} <= loaded
+    assert {"openvino" if computes_int8() or computes_intels_avx512() else "ncnn", "cc3d"} <= loaded
     assert loaded & {"scipy", "tensorflow", "keras", "sklearn", "matplotlib"} == set()
 
 

@@ -118,15 +118,16 @@ def test_float32_is_told_of_the_engine_that_answers_in_it():
 
 
 @pytest.mark.parametrize(
-    ("avx512", "here", "engine", "float32"),
+    ("intels_avx512", "here", "engine", "float32"),
     [
         (True, ["ncnn", "openvino", "openvino-bf16", "openvino-int8"], "openvino-int8", "openvino"),
         (False, ["ncnn", "openvino", "openvino-int8"], "openvino-int8", "ncnn"),  # VNNI, as laptops have it
         (False, ["ncnn", "openvino"], "ncnn", "ncnn"),
+        (False, ["ncnn", "openvino", "openvino-bf16", "openvino-int8"], "openvino-int8", "ncnn"),  # AMD, from Zen 4 on
     ],
 )
-def test_float32_is_what_answers_here_where_no_fewer_bits_do(avx512, here, engine, float32, monkeypatch):
-    monkeypatch.setattr("model.engines.processor.computes_avx512", lambda: avx512)
+def test_float32_is_what_answers_here_where_no_fewer_bits_do(intels_avx512, here, engine, float32, monkeypatch):
+    monkeypatch.setattr("model.engines.processor.computes_intels_avx512", lambda: intels_avx512)
     monkeypatch.setattr(benchmark.network, "engines", lambda: here)
     facts = benchmark.facts()
     assert (facts["engine"], facts["float32"]) == (engine, float32)

@@ -87,7 +87,7 @@ def test_it_computes_as_the_classifier_does_within_ranges_of_its_own(monkeypatch
     made = []
     monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: True)
     monkeypatch.setattr(engines, "computes_int8", lambda: True)
-    monkeypatch.setattr(openvino_engine, "load", lambda *args: made.append(args[3:]))
+    monkeypatch.setattr(openvino_engine, "load", lambda *args: made.append(args[3:6]))
     engines.load(DEFAULT_MODEL, SIDE, engine, info={"version": "1.2", "int8_ranges": ranges}, part=CLOSEUP)
     assert made == [(*expected, CLOSEUP)]
 

@@ -24,7 +24,7 @@ def pixels():
 def loading(monkeypatch, look) -> Classifier:
     """Of the project's model.h5, whose networks are fakes: a tumor always, and what `look` returns for its close-up."""
 
-    def load(path, side, engine, threads, info, part):
+    def load(path, side, engine, threads, info, part, cache):
         return fake_network([0.1, 0.7, 0.1, 0.1], mask_value=1.0) if part == CLASSIFIER else look()
 
     monkeypatch.setattr(engines, "load", load)

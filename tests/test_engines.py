@@ -11,8 +11,9 @@ import pytest
 from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import keras_engine, ncnn_engine, openvino_engine, processor
+from model.engines.kept_graphs import Shelf
 from model.engines.network_file import CLASSIFIER
-from model.engines.processor import computes_avx512, computes_int8
+from model.engines.processor import computes_int8, computes_intels_avx512
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = sorted((ROOT / "tests" / "samples").glob("*.jpg"))
@@ -41,8 +42,8 @@ print(answer.status, answer.label)
 
 
 ALL = {"ncnn": True, "openvino": True, "openvino-bf16": True, "openvino-int8": True}
-AVX2, AVX512, BFLOAT16 = (False, False, False), (True, False, False), (True, True, False)  # AVX-512? bfloat16? VNNI?
-VNNI, AVX2_VNNI = (True, True, True), (False, False, True)
+AVX2, AVX512, BFLOAT16 = (False, False, False), (True, False, False), (True, True, False)  # Intel's AVX-512? bfloat16? VNNI?
+VNNI, AVX2_VNNI, ZEN_4 = (True, True, True), (False, False, True), (False, True, True)
 RANGES = {"block1_conv2": {"most": 5.0, "channels": "ff" * 64}}
 NAMES = "auto, ncnn, openvino, openvino-bf16, openvino-int8, tensorflow"
 
@@ -50,7 +51,7 @@ NAMES = "auto, ncnn, openvino, openvino-bf16, openvino-int8, tensorflow"
 def facts(passed: dict) -> dict:
     """As model.json has it."""
     rows = {name: {"passed": verdict} for name, verdict in passed.items()}
-    return {"version": "1.2", "int8_ranges": RANGES, "engines": {"model": "1.2", "engines": rows}}
+    return {"version": "1.2", "sha256": "5ha", "int8_ranges": RANGES, "engines": {"model": "1.2", "engines": rows}}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,11 @@ def facts(passed: dict) -> dict:
     [
         ("auto", ALL, VNNI, "openvino-int8"),
         ("auto", ALL, AVX2_VNNI, "openvino-int8"),
+        ("auto", ALL, ZEN_4, "openvino-int8"),
         ("auto", ALL | {"openvino-int8": False}, VNNI, "openvino-bf16"),
+        ("auto", ALL | {"openvino-int8": False}, ZEN_4, "openvino-bf16"),
+        ("auto", ALL | {"openvino-int8": False, "openvino-bf16": False}, VNNI, "openvino"),
+        ("auto", ALL | {"openvino-int8": False, "openvino-bf16": False}, ZEN_4, "ncnn"),
         ("auto", {"openvino-bf16": True}, VNNI, "openvino-bf16"),  # 8 bits were not compared: they must earn it
         ("auto", ALL, BFLOAT16, "openvino-bf16"),
         ("auto", ALL, AVX512, "openvino"),
@@ -77,30 +82,45 @@ def facts(passed: dict) -> dict:
         ("openvino-int8", {}, AVX2_VNNI, "openvino-int8"),
     ],
 )
-def test_engine_is_the_fastest_that_passed_for_the_processor(monkeypatch, caplog, engine, passed, instructions, taken):
+def test_engine_is_the_fastest_that_passed_for_the_processor(
+    monkeypatch, caplog, tmp_path, engine, passed, instructions, taken
+):
     made = []
-    monkeypatch.setattr(engines, "computes_avx512", lambda: instructions[0])
+    monkeypatch.setattr(engines, "computes_intels_avx512", lambda: instructions[0])
     monkeypatch.setattr(openvino_engine, "computes_bfloat16", lambda: instructions[1])
     monkeypatch.setattr(engines, "computes_int8", lambda: instructions[2])
 
-    def by_openvino(path, size, threads, bfloat16, ranges, part):
+    def by_openvino(path, size, threads, bfloat16, ranges, part, shelf):
         assert ranges in (None, RANGES) and not (bfloat16 and ranges) and part == CLASSIFIER
+        assert shelf == (None if passed is None else Shelf(tmp_path, "5ha"))
         made.append(("openvino-bf16" if bfloat16 else "openvino-int8" if ranges else "openvino", path, size, threads))
 
     monkeypatch.setattr(openvino_engine, "load", by_openvino)
     monkeypatch.setattr(ncnn_engine, "load", lambda *args: made.append(("ncnn", *args[:3])))
     monkeypatch.setattr(keras_engine, "load", lambda *args: made.append(("tensorflow", *args[:3])))
     with caplog.at_level("INFO", "earlymed"):
-        engines.load(DEFAULT_MODEL, SIZE, engine, 3, None if passed is None else facts(passed))
+        engines.load(DEFAULT_MODEL, SIZE, engine, 3, None if passed is None else facts(passed), cache=str(tmp_path))
     assert made == [(taken, DEFAULT_MODEL, SIZE, 3)]
-    assert caplog.messages == [f"The network is run by {taken}."]
+    assert caplog.messages[-1] == f"The network is run by {taken}."
 
 
 def test_avx512_is_found_where_the_system_tells_of_it():
     told = Path("/proc/cpuinfo")
     if not told.is_file():
         pytest.skip("this system does not tell what its processor computes")
-    assert computes_avx512() == ("avx512f" in told.read_text().split())
+    words = told.read_text().split()
+    assert computes_intels_avx512() == ("avx512f" in words and "AuthenticAMD" not in words)
+
+
+@pytest.mark.parametrize(("maker", "found"), [("GenuineIntel", True), ("AuthenticAMD", False)])
+def test_avx512_of_amd_is_not_intels(monkeypatch, tmp_path, maker, found):
+    """Told by Linux in a file, and by Windows in the processor's name."""
+    monkeypatch.setattr(processor, "_numpy_found", lambda feature: feature == "AVX512F")
+    monkeypatch.setattr(processor, "TOLD", tmp_path / "cpuinfo")
+    monkeypatch.setattr("platform.processor", lambda: f"x64 Family 25 Model 97 Stepping 2, {maker}")
+    assert computes_intels_avx512() == found
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nvendor_id : {maker}\n")
+    assert computes_intels_avx512() == found
 
 
 def test_instructions_for_8_bits_are_found_where_the_system_tells_of_them(monkeypatch, tmp_path):
@@ -226,8 +246,8 @@ def test_start_imports_no_tensorflow_writes_nothing_and_calls_nobody(tmp_path):
     answer, report = python(WATCH + ANSWER + REPORT, **environment).stdout.splitlines()
     assert answer == "ok glioma"
     told = json.loads(report)
-    assert ("openvino" in told["modules"]) == computes_avx512()  # which of the two answers; the other is left alone
-    assert ("ncnn" in told["modules"]) != computes_avx512()
+    by_openvino = computes_int8() or computes_intels_avx512()  # which of the two answers; the other is left alone
+    assert ("openvino" in told["modules"], "ncnn" in told["modules"]) == (by_openvino, not by_openvino)
     heavy = ("tensorflow", "keras", "openvino_telemetry", "sklearn", "matplotlib", "model.training")
     assert [name for name in told["modules"] if name.startswith(heavy)] == []
     assert [call for call in told["seen"] if "['uname', '-p']" not in call[1]] == []  # SciPy asks for the machine's name
@@ -240,6 +260,7 @@ def test_home_that_is_missing_or_read_only_is_no_hindrance():
 
 def test_numpy_that_does_not_tell_of_the_processor_is_no_hindrance(monkeypatch):
     monkeypatch.setattr("numpy._core._multiarray_umath.__cpu_features__", {"AVX512F": True})
-    assert computes_avx512()
+    monkeypatch.setattr(processor, "_made_by_amd", lambda: False)
+    assert computes_intels_avx512()
     monkeypatch.delattr("numpy._core._multiarray_umath.__cpu_features__")
-    assert not computes_avx512()
+    assert not computes_intels_avx512()

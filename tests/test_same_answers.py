@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Empty, Queue, SimpleQueue
+from queue import Empty, Queue
 from types import SimpleNamespace
 
 import h5py
@@ -18,7 +18,7 @@ from model import engines
 from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import keras_engine, ncnn_engine, openvino_engine, openvino_graph, processor
 from model.engines.eight_bits import ranges_of, read_ranges, told, whole_steps
-from model.engines.network_file import CLASSIFIER, Layer, ModelFileError, read_network
+from model.engines.network_file import CLASSIFIER, Layer, ModelFileError, read_network, single
 from model.engines.quiet_openvino import openvino
 from model.engines.quiet_openvino import opset13 as ops
 from model.reading import read
@@ -155,6 +155,16 @@ def test_kernels_are_rounded_by_output_channel_and_make_up_for_what_is_lost():
     assert not steps[2].any() and not steps[1, 0].any()
 
 
+def test_every_finite_half_becomes_the_same_number():
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    assert len(halves) == 2 * 31 * 1024
+    singles = single(halves)
+    assert singles.dtype == np.float32 and np.array_equal(singles, halves.astype(np.float32))
+    assert np.signbit(singles).sum() == len(halves) // 2  # also of nil
+    assert single(singles) is singles
+
+
 def test_nothing_that_is_made_up_for_runs_over():
     kernel = np.full((1, 2, 1, 1), 1.0, np.float32)
     kernel[0, 0] = 0.996  # 126.49 steps, and the half that is lost would make 127.49 of the next
@@ -274,20 +284,19 @@ def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images,
     begun, go_on, outputs = Queue(), threading.Event(), [np.zeros(1)] * len(CLASSIFIER.outputs)
     compiled = []
 
-    def requests(graph, precision: str, threads: int, streams: int) -> SimpleQueue:
-        compiled.append((precision, streams))
+    def compile_it(graph, options):
+        streams = options["NUM_STREAMS"]
+        compiled.append((options["INFERENCE_PRECISION_HINT"], streams))
 
         def infer(inputs):
-            begun.put(f"{threads or 'all'} cores")
+            begun.put(f"{options['INFERENCE_NUM_THREADS'] // streams or 'all'} cores")
             assert go_on.wait(60)
             return outputs
 
-        pool = SimpleQueue()
-        for _ in range(streams):
-            pool.put(SimpleNamespace(infer=infer))
-        return pool
+        ports = [SimpleNamespace(get_any_name=lambda name=name: name) for name in CLASSIFIER.outputs]
+        return SimpleNamespace(outputs=ports, create_infer_request=lambda: SimpleNamespace(infer=infer))
 
-    monkeypatch.setattr(openvino_engine, "_requests", requests)
+    monkeypatch.setattr(openvino_engine, "_compile", compile_it)
     for module in (openvino_engine, processor):
         monkeypatch.setattr(module, "cores", lambda: 8)
     ranges = {"block1_conv2": {"most": 1.0, "channels": "ff" * 64}} if precision == "int8" else None
@@ -308,7 +317,7 @@ def test_who_asks_while_an_inference_runs_gets_other_cores(network_file, images,
 def test_a_pool_holds_an_inference_for_each_stream_of_so_many_threads(network_file):
     with h5py.File(network_file, "r") as file:
         graph = openvino_graph.build(read_network(file))
-    pool = openvino_engine._requests(graph, "f32", 1, 2)
+    pool = openvino_engine._requests(openvino_engine._compile(graph, openvino_engine._streams(1, 2)), 2)
     compiled = pool.get().get_compiled_model()
     assert pool.qsize() == 1
     assert {name: compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS")} == {

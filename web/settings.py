@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from model.engines import ENGINES
+from model.engines.kept_graphs import AUTO
 from model.reading import LIMITS, Limits
 
 MOST_RECEIVED = 2**30  # bytes of a body; more is cut, whatever may be kept of it
@@ -24,6 +25,7 @@ SETTINGS = (
     Setting("PORT", 5000, "Port to listen on; 0 takes any free one.", maximum=65535),
     Setting("EARLYMED_MODEL", "", "Path of a model.h5 with its model.json beside it; empty: the project's own."),
     Setting("EARLYMED_ENGINE", "auto", "What runs the network; `auto`: the fastest with the same answers.", choices=ENGINES),
+    Setting("EARLYMED_CACHE", AUTO, "Folder to keep compiled networks in; `auto`: the user's cache; `none`: keep none."),
     Setting("EARLYMED_THREADS", 0, "Threads of one inference; 0 takes one per core."),
     Setting("MAX_CONTENT_LENGTH", 96 * 2**20, "Bytes that one request may hold, all its files together.", 1, MOST_RECEIVED),
     Setting("MAX_HELD_BYTES", 256 * 2**20, "Bytes of all the requests that are received or wait at one time.", minimum=1),

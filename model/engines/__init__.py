@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from model.engines.kept_graphs import Shelf, folder
 from model.engines.network_file import CLASSIFIER, Part, check_labels
-from model.engines.processor import computes_avx512, computes_int8
+from model.engines.processor import computes_int8, computes_intels_avx512
 
 TRUSTED = {"openvino"}  # unmeasured: the same arithmetic as Keras', in another order
 REDUCED = ("openvino-bf16", "openvino-int8")  # fewer bits than float32: what their answers are worth has to be compared
@@ -39,14 +40,16 @@ def verdicts(info: Mapping) -> dict[str, bool]:
     return {name: row["passed"] for name, row in record["engines"].items()}
 
 
-def ranking(passed: Mapping[str, bool], avx512: bool) -> list[str]:
+def ranking(passed: Mapping[str, bool], intels_avx512: bool) -> list[str]:
     """The engines that `auto` tries, the best first: those that passed, and TensorFlow when none of them can run.
 
-    In 8 bits OpenVINO was measured to be the fastest by far. Without these ncnn was, where there is no AVX-512, for the
-    multiplications that it saves. With AVX-512 OpenVINO was the faster one of the two, with less memory (docs/performance.md).
+    In 8 bits OpenVINO was measured to be the fastest by far, then in bfloat16, where there are instructions for these. In
+    float32 ncnn was, for the multiplications that it saves, but with Intel's AVX-512: there OpenVINO was the faster one of the
+    two, with less memory (docs/performance.md).
     """
-    order = ["openvino-bf16", "openvino", "ncnn"] if avx512 else ["ncnn", "openvino"]
-    return [engine for engine in ["openvino-int8", *order] if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]
+    float32 = ["openvino", "ncnn"] if intels_avx512 else ["ncnn", "openvino"]
+    order = ["openvino-int8", "openvino-bf16", *float32]
+    return [engine for engine in order if passed.get(engine, engine in TRUSTED)] + ["tensorflow"]
 
 
 def load(
@@ -56,6 +59,7 @@ def load(
     threads: int | None = None,
     info: Mapping | None = None,
     part: Part = CLASSIFIER,
+    cache: str | None = None,
 ) -> Callable:
     """Make a function of the network in a model.h5.
 
@@ -65,9 +69,11 @@ def load(
         engine: one of ENGINES. `auto` takes the first of the `ranking` that can run here. None: what the environment's
             EARLYMED_ENGINE says, else `auto`.
         threads: of one inference; 0 takes one per core. None: what EARLYMED_THREADS says, else 0.
-        info: the content of model.json: the `verdicts` on the engines, and the ranges to compute in 8 bits within.
+        info: the content of the file's model.json: the `verdicts` on the engines, the ranges to compute in 8 bits within, and
+            its SHA-256.
         part: which of the networks in the file. A close-up without ranges computes in float32 where the classifier does in
             8 bits.
+        cache: where OpenVINO's graphs are kept, if the SHA-256 is known; see `kept_graphs.folder`.
 
     Raises:
         EngineError: there is no such engine, or its package or instruction set is missing.
@@ -82,21 +88,26 @@ def load(
             raise EngineError(f"EARLYMED_THREADS: expected a whole number, 0 or more. Received: {text!r}.")
         threads = int(text)
     check_labels(path)
-    ranges = part.ranges_of((info or {}).get("int8_ranges", {}))
+    info = info or {}
+    place = folder(cache) if "sha256" in info else None
+    shelf = Shelf(place, info["sha256"]) if place else None
+    given = path, size, threads, part.ranges_of(info.get("int8_ranges", {})), part, shelf
     if engine != "auto":
-        return _made(engine, path, size, threads, ranges, part)
+        return _made(engine, *given)
     missing = []
-    for engine in ranking(verdicts(info) if info else {}, computes_avx512()):
+    for engine in ranking(verdicts(info) if info else {}, computes_intels_avx512()):
         if engine == "tensorflow" and missing and part == CLASSIFIER:
             log.warning("%s TensorFlow answers, with a slower start and more memory.", " ".join(missing))
         try:
-            return _made(engine, path, size, threads, ranges, part)
+            return _made(engine, *given)
         except EngineError as error:
             missing.append(str(error))
     raise EngineError(" ".join(missing))
 
 
-def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str, Mapping], part: Part) -> Callable:
+def _made(
+    engine: str, path: Path, size: int, threads: int, ranges: Mapping[str, Mapping], part: Part, shelf: Shelf | None
+) -> Callable:
     """See `load`. What an engine needs is imported here, so that nobody waits for another's."""
     try:
         if engine == "tensorflow":
@@ -117,7 +128,7 @@ def _made(engine: str, path: Path, size: int, threads: int, ranges: Mapping[str,
                 raise EngineError(f"The engine {engine}: expected a processor with VNNI, for 8 bits. Received: another.")
             if int8 and not ranges and part == CLASSIFIER:
                 raise EngineError(f"The engine {engine}: expected int8_ranges in model.json. Received: none.")
-            infer = openvino_engine.load(path, size, threads, bfloat16, ranges if int8 else None, part)
+            infer = openvino_engine.load(path, size, threads, bfloat16, ranges if int8 else None, part, shelf)
     except ImportError as error:
         raise EngineError(f"The engine {engine}: expected {PACKAGES[engine]}. Received: {error}.") from None
     if part == CLASSIFIER:

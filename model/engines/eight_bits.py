@@ -62,22 +62,24 @@ def whole_steps(kernel: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray, np.
     channel adds up to hardly changes.
 
     Args:
-        kernel: in Keras' order, (height, width, in, out).
+        kernel: float32, in Keras' order, (height, width, in, out).
         ranges: float32 (in,).
 
     Returns:
         The steps, int8 in [-127, 127], in OpenVINO's order, (out, in, height, width); and the size of each output channel's,
         float32 (out,).
     """
-    kernel = kernel.astype(np.float32, copy=False)
     largest = np.maximum(kernel.max(axis=(0, 1)), -kernel.min(axis=(0, 1))) * ranges[:, None]
     size = largest.max(axis=0) / np.float32(STEPS_EITHER_SIDE)
     size[size == 0] = 1.0  # a channel of zeros
     in_steps = ranges[:, None] / size
-    steps, lost = np.empty(kernel.T.shape[:2] + kernel.shape[:2], np.int8), np.float32(0.0)
+    steps = np.empty(kernel.T.shape[:2] + kernel.shape[:2], np.int8)
+    wanted, rounded, lost = np.zeros((3, *in_steps.shape), np.float32)  # filled again and again: a start waits for this
     for y, x in np.ndindex(kernel.shape[:2]):
-        wanted = kernel[y, x] * in_steps
+        np.multiply(kernel[y, x], in_steps, out=wanted)
         wanted += lost
-        rounded = np.rint(wanted).clip(-STEPS_EITHER_SIDE, STEPS_EITHER_SIDE)
-        steps[:, :, y, x], lost = rounded.astype(np.int8).T, wanted - rounded
+        np.rint(wanted, out=rounded)
+        rounded.clip(-STEPS_EITHER_SIDE, STEPS_EITHER_SIDE, out=rounded)
+        steps[:, :, y, x] = rounded.astype(np.int8).T
+        np.subtract(wanted, rounded, out=lost)
     return steps, size

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from model.engines.eight_bits import rounded_input, rounded_kernel
-from model.engines.network_file import Layer, Network, only_input, translation
+from model.engines.network_file import Layer, Network, only_input, single, translation
 from model.engines.quiet_openvino import openvino, opset1
 from model.engines.quiet_openvino import opset13 as ops
 
@@ -58,7 +58,7 @@ def _axis(x: Node, axis: int) -> int:
 
 
 def _constant(values: np.ndarray) -> Node:
-    return ops.constant(np.ascontiguousarray(values, np.float32))
+    return ops.constant(np.ascontiguousarray(single(values)))
 
 
 def _finish(layer: Layer, x: Node) -> Node:
@@ -74,7 +74,7 @@ def _finish(layer: Layer, x: Node) -> Node:
 
 def _convolution(layer: Layer, x: Node) -> Node:
     config = layer.config
-    x, kernel = _operands(layer, x, layer.weight("kernel"))
+    x, kernel = _operands(layer, x, single(layer.weight("kernel")))
     x = ops.convolution(x, kernel, config["strides"], [0, 0], [0, 0], config["dilation_rate"], PADDING[config["padding"]])
     return _finish(layer, x)
 
@@ -98,7 +98,7 @@ def _float_kernel(kernel: np.ndarray) -> Node:
 
 def _dense(layer: Layer, x: Node) -> Node:
     """Over the channels: where there are places, that is a convolution with a kernel of one pixel."""
-    kernel = layer.weight("kernel")
+    kernel = single(layer.weight("kernel"))
     if _rank(x) == 4:
         x = ops.convolution(*_operands(layer, x, kernel[None, None]), [1, 1], [0, 0], [0, 0], [1, 1])
     elif layer.ranges is None:
