@@ -179,7 +179,7 @@ class Classifier:
         """
         if answer.tumor is None:
             return answer
-        where, side = closeup.around(answer.mask, answer.frame), self._closeup["side"]
+        where, side = closeup.around(answer.tumor.box, answer.frame), self._closeup["side"]
         if side / where.side <= self._size / answer.frame.side:
             return answer
         view = closeup.view(pixels, mask, answer.frame, where, side)

@@ -7,7 +7,6 @@ around it, draws is an old idea of segmentation (Zhou et al., arXiv:1612.08230).
 
 import numpy as np
 
-from model.explanation import region
 from model.preprocessing import Frame, preprocess_part, square_resize
 from model.tumor_odds import log_odds
 
@@ -16,13 +15,15 @@ LEAST_SIDE, MARGIN_SIDE = 0.22, 0.06  # of the slice's: a speck needs its surrou
 SUREST = 1e-4  # a place is no surer than that
 
 
-def around(outline: np.ndarray, frame: Frame, scale: float = 1.0) -> Frame:
-    """Where to look closely: a square around an outline, bool (H, W) with some pixel set, within the network's view.
+def around(outlined: tuple[int, int, int, int], frame: Frame, scale: float = 1.0) -> Frame:
+    """Where to look closely: a square around what was outlined, within the network's view.
 
     Args:
+        outlined: the outline's box (x0, y0, x1, y1) in pixels of the input, half open.
+        frame: of the network's view.
         scale: of the square's side; training looks a little further, so that it can turn and shift what it sees.
     """
-    x0, y0, x1, y1 = region(outline).box
+    x0, y0, x1, y1 = outlined
     side = max(x1 - x0, (y1 - y0) * frame.aspect) * REACH + MARGIN_SIDE * frame.side
     side = scale * max(side, LEAST_SIDE * frame.side)
     left, top, right, bottom = frame.box

@@ -8,7 +8,7 @@ from PIL import Image
 
 from model.labels import LABELS
 from model.prediction import Prediction, TumorRegion
-from model.preprocessing import Frame, windowed
+from model.preprocessing import Frame, in_8_bits
 from model.tumor_odds import log_odds
 
 LEAST_LEVEL = 0.1  # what is less likely is no tumor, even where nothing is likelier
@@ -62,10 +62,11 @@ def level_of_best_dice(probability: np.ndarray) -> float:
 
 def region(mask: np.ndarray) -> TumorRegion | None:
     """The area and box of a bool (H, W) mask; None when it is empty."""
-    if not mask.any():
+    rows = np.flatnonzero(mask.any(1))
+    if not rows.size:
         return None
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    area = int(mask.sum())
+    band = mask[rows[0] : rows[-1] + 1]  # beyond it there is nothing to look for
+    columns, area = np.flatnonzero(band.any(0)), int(np.count_nonzero(band))
     box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     return TumorRegion(area, area / mask.size, box)
 
@@ -94,7 +95,7 @@ def render(pixels: np.ndarray, mask: np.ndarray | None = None) -> bytes:
 
 def view(pixels: np.ndarray) -> Image.Image:
     """The slice in 8-bit gray, windowed for viewing, its longer side at most MAX_DISPLAY_SIDE."""
-    image = Image.fromarray((windowed(pixels) * 255).astype(np.uint8))
+    image = Image.fromarray(in_8_bits(pixels))
     scale = min(1.0, MAX_DISPLAY_SIDE / max(image.size))
     if scale < 1.0:
         image = image.resize([max(1, round(s * scale)) for s in image.size], Image.LANCZOS)

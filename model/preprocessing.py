@@ -82,9 +82,9 @@ def preprocess(pixels: np.ndarray, size: int, aspect: float = 1) -> tuple[np.nda
     Raises:
         ValueError: when `pixels` has another shape, has no pixels, or holds no finite value.
     """
-    gray = to_gray(pixels)
+    gray = _gray(pixels)
     frame = Frame(*gray.shape, find_box(gray), aspect)
-    return np.clip(square_resize(window(frame.crop(_plain(pixels, gray))), size, aspect), 0.0, 1.0), frame
+    return np.clip(square_resize(window(frame.crop(gray)), size, aspect), 0.0, 1.0), frame
 
 
 def preprocess_part(pixels: np.ndarray, frame: Frame, part: Frame, size: int) -> np.ndarray:
@@ -94,13 +94,22 @@ def preprocess_part(pixels: np.ndarray, frame: Frame, part: Frame, size: int) ->
         pixels, frame: what `preprocess` was given, and what it returned.
         part: whose box lies in the frame's.
     """
-    plain = _plain(pixels, to_gray(pixels))
-    return np.clip(square_resize(window(frame.crop(plain), part.crop(plain)), size, part.aspect), 0.0, 1.0)
+    gray = _gray(pixels)
+    return np.clip(square_resize(window(frame.crop(gray), part.crop(gray)), size, part.aspect), 0.0, 1.0)
 
 
 def windowed(pixels: np.ndarray) -> np.ndarray:
     """A slice as `preprocess` takes it, gray and windowed as a whole: float32 (H, W) in [0, 1]."""
-    return window(_plain(pixels, to_gray(pixels)))
+    return window(_gray(pixels))
+
+
+def in_8_bits(pixels: np.ndarray) -> np.ndarray:
+    """The same in 255 steps, rounded down: uint8 (H, W)."""
+    gray = _gray(pixels)
+    if gray.dtype != np.uint8:
+        return (window(gray) * 255).astype(np.uint8)
+    steps = window(gray, np.arange(256, dtype=np.uint8)) * 255  # of each level: there are fewer of them than of pixels
+    return np.take(steps.astype(np.uint8), gray)
 
 
 def to_gray(pixels: np.ndarray) -> np.ndarray:
@@ -136,7 +145,7 @@ def find_box(gray: np.ndarray) -> tuple[int, int, int, int]:
     whole = (0, 0, width, height)
     scale = min(1.0, SEARCH_SIDE / max(height, width))
     small_size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(Image.fromarray(gray).resize(small_size, Image.BOX))
+    small = np.asarray(Image.fromarray(gray.astype(np.float32, copy=False)).resize(small_size, Image.BOX))
     low, high = np.percentile(small, (0.5, 99.5))
     if high <= low:
         return whole
@@ -201,9 +210,10 @@ def square_resize(values: np.ndarray, size: int, aspect: float) -> np.ndarray:
     return out
 
 
-def _plain(pixels: np.ndarray, gray: np.ndarray) -> np.ndarray:
-    """`gray`, or the pixels themselves where they are the same and take less time to window."""
-    return pixels if isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.dtype == np.uint8 else gray
+def _gray(pixels: np.ndarray) -> np.ndarray:
+    """The pixels themselves where they are gray and of 8 bits, which take less time to window, else `to_gray` of them."""
+    plain = isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.dtype == np.uint8 and pixels.size
+    return pixels if plain else to_gray(pixels)
 
 
 def _opened(mask: np.ndarray) -> np.ndarray:

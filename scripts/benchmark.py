@@ -10,6 +10,7 @@ import argparse
 import datetime
 import json
 import platform
+import statistics
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ from PIL import Image
 
 from scripts.benchmarks import document, network, serving, stages
 from scripts.benchmarks.clients import Upload, encoded
-from scripts.benchmarks.servers import ways
+from scripts.benchmarks.servers import earlymed, ways
 from scripts.benchmarks.targets import table, targets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -168,15 +169,24 @@ def the_network(times: Times) -> dict:
 
 def the_ways(times: Times) -> dict:
     data, report = picture(), {}
-    upload = Upload.of(("slice.jpg", data))
+    upload, closer = (Upload.of(("slice.jpg", one)) for one in (data, drawn_anew()))
     with tempfile.TemporaryDirectory() as folder:
-        chosen = ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()})
-        starts = serving.cold_starts(chosen, upload, times(5))
-        closer = serving.cold_starts(chosen, Upload.of(("slice.jpg", drawn_anew())), times(5))
+        engines = {engine: TITLES[engine] for engine in network.engines()}
+        chosen = ways(Path(folder), engines)
+        forgetful = {engine: earlymed("", EARLYMED_ENGINE=engine, EARLYMED_CACHE="none") for engine in engines}
+        starts = {
+            key: serving.cold_starts(those, asked, times(repeats))
+            for key, those, asked, repeats in (
+                ("first_start_s", chosen | forgetful, upload, 3),
+                ("first_closeup_start_s", chosen | forgetful, closer, 3),
+                ("cold_start_s", chosen, upload, 5),
+                ("closeup_start_s", chosen, closer, 5),
+            )
+        }
         for name, way in chosen.items():
             print(f"         {way.title}", file=sys.stderr, flush=True)
-            report[name] = serving.compare(way, data, drawn_anew(), times(48), batches=times(3)) | starts[name]
-            report[name]["closeup_start_s"] = closer[name]["cold_start_s"]
+            report[name] = serving.compare(way, data, drawn_anew(), times(48), batches=times(3))
+            report[name] |= {key: statistics.median(seconds[name]) for key, seconds in starts.items()}
     return report
 
 

@@ -11,13 +11,6 @@ from model.preprocessing import Frame, preprocess
 WHOLE = Frame(100, 200, (0, 0, 200, 100))
 
 
-def outline(shape: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
-    x0, y0, x1, y1 = box
-    mask = np.zeros(shape, bool)
-    mask[y0:y1, x0:x1] = True
-    return mask
-
-
 # --- where
 
 
@@ -33,17 +26,17 @@ def outline(shape: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarra
     ],
 )
 def test_a_square_around_the_outline_within_the_slice(outlined, scale, expected):
-    assert around(outline((100, 200), outlined), WHOLE, scale).box == expected
+    assert around(outlined, WHOLE, scale).box == expected
 
 
 def test_no_further_than_the_network_sees():
     frame = Frame(100, 200, (60, 20, 160, 80))
-    assert around(outline((100, 200), (60, 20, 100, 40)), frame).box == (60, 20, 117, 67)
+    assert around((60, 20, 100, 40), frame).box == (60, 20, 117, 67)
 
 
 def test_a_square_of_millimeters_where_pixels_are_high():
     frame = Frame(100, 200, (0, 0, 200, 100), aspect=2.0)
-    closeup = around(outline((100, 200), (90, 40, 110, 60)), frame)
+    closeup = around((90, 40, 110, 60), frame)
     assert closeup.box == (60, 30, 140, 70)
     assert closeup.aspect == 2.0
     assert closeup.side == 80
@@ -97,7 +90,7 @@ def test_what_is_outlined_is_outlined_anew(pixels):
     answer = Classifier(fake_network([0.1, 0.7, 0.1, 0.1], mask_value=1.0), LOOKING, look).predict([pixels])[0]
     first = Classifier(fake_network([0.1, 0.7, 0.1, 0.1], mask_value=1.0), INFO).predict([pixels])[0]
     assert first.tumor.box == (16, 16, 32, 32)
-    closeup = around(first.mask, first.frame)
+    closeup = around(first.tumor.box, first.frame)
     assert closeup.box == (8, 8, 40, 40)
     assert look.batches[0].shape == (1, 48, 48, 2)
     assert answer.tumor.box == (16, 16, 32, 24)  # each place is two pixels wide

@@ -13,10 +13,10 @@ from model.explanation import MARGIN, MIN_AREA_FRACTION, _grown, level_of_best_d
 from model.gate import COLORED, MAX_COLORED_SHARE, look
 from model.location import locate
 from model.prediction import Prediction
-from model.preprocessing import Frame, _opened, percentiles, preprocess, window, windowed
+from model.preprocessing import Frame, _opened, in_8_bits, percentiles, preprocess, window, windowed
 from uploads import PNG, send
 from web.language import LANGUAGES
-from web.pictures import png_uri
+from web.pictures import FAITHFUL, jpeg_uri
 
 RNG = np.random.default_rng(4)
 GRAYS = {
@@ -126,10 +126,16 @@ def test_place_is_that_in_the_whole_slice(seed):
     assert found.vertical == ("upper" if row < 0.4 * height else "lower" if row > 0.6 * height else "middle")
 
 
-def test_png_without_filters_shows_the_same_pixels(gray):
-    packed = png_uri(Image.fromarray(gray)).removeprefix("data:image/png;base64,")
+def test_a_slice_alone_is_shown_within_one_step_of_gray(gray):
+    packed = jpeg_uri(Image.fromarray(gray), FAITHFUL).removeprefix("data:image/jpeg;base64,")
     with Image.open(io.BytesIO(base64.b64decode(packed))) as image:
-        assert (np.asarray(image.convert("L")) == gray).all()
+        assert np.abs(np.asarray(image, int) - gray).max() <= 1
+
+
+def test_8_bits_of_a_table_are_those_of_every_pixel(gray):
+    for pixels in (gray, gray.astype(np.uint16) * 257):
+        received, expected = in_8_bits(pixels), (windowed(pixels) * 255).astype(np.uint8)
+        assert received.dtype == np.uint8 and np.array_equal(received, expected)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -14,6 +14,9 @@ from babel.support import Translations
 from flask import Flask, Response, g, request, url_for
 from flask_babel import Babel, get_domain, get_locale
 from flask_babel.speaklater import LazyString
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from model.labels import CLASSES, Label
 
@@ -27,7 +30,7 @@ def init_app(app: Flask) -> None:
     Babel(app, default_locale="en", locale_selector=language)
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.install_gettext_callables(text, plural_text, newstyle=True)
-    app.jinja_env.globals["_"] = app.jinja_env.globals["gettext"]  # without Jinja's detour to find out what gettext is
+    app.jinja_env.globals["_"] = in_template
     app.jinja_env.filters.update(percent=percent, number=number, share=share)
     app.jinja_env.globals.update(
         classes={c.key: translated(c) for c in CLASSES}, language=language, languages=LANGUAGES, language_url=language_url
@@ -37,13 +40,22 @@ def init_app(app: Flask) -> None:
 
 def texts() -> Translations:
     """The texts in the reader's language, found once a request; Flask-Babel would look for them at every text of a page."""
-    if "texts" not in g:
+    try:
+        return g.texts
+    except AttributeError:
         g.texts = get_domain().get_translations()
-    return g.texts
+        return g.texts
 
 
 def text(english: str) -> str:
     return texts().ugettext(english)
+
+
+@pass_eval_context
+def in_template(context: EvalContext, english: str, **values) -> str:
+    """The text with its `values`, as Jinja's own gettext gives it, in half the time: a page has a hundred texts."""
+    found = Markup(text(english)) if context.autoescape else text(english)
+    return found % values if values or "%" in found else found
 
 
 def plural_text(one: str, several: str, count: int) -> str:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from model.closeup import SUREST, around, view
-from model.explanation import tumor_mask
+from model.explanation import region, tumor_mask
 from model.preprocessing import preprocess
 from model.reading import read
 from model.training.augmentation import INTENSITY, move, tone, uniform
@@ -60,9 +60,10 @@ def gather(
         image, frame = preprocess(pixels, size)
         mask = infer(image[None, ..., None].repeat(3, axis=-1))["mask"][0, ..., 0]
         outline = tumor_mask(mask, frame, temperature)
-        if not outline.any() or expert.shape != outline.shape:
+        outlined = region(outline)
+        if outlined is None or expert.shape != outline.shape:
             continue
-        closeup = around(outline, frame, scale)
+        closeup = around(outlined.box, frame, scale)
         seen = [view(pixels, mask, frame, closeup, wider), closeup.from_input(expert, wider)[..., None]]
         views.append(np.round(np.concatenate(seen, axis=-1) * 255).astype(np.uint8))
     if not views:

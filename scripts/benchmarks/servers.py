@@ -1,9 +1,11 @@
 """A server as a process: started, waited for, measured, ended."""
 
+import functools
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -101,5 +103,12 @@ def running(way: Way) -> Iterator[Server]:
 
 
 def environment(**changes: str) -> dict[str, str]:
+    """This process's, without the settings in it; what EarlyMed compiles is kept apart from what the user's servers keep."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("EARLYMED_")}
-    return kept | {"TF_CPP_MIN_LOG_LEVEL": "3"} | changes
+    return kept | {"TF_CPP_MIN_LOG_LEVEL": "3", "EARLYMED_CACHE": cache().name} | changes
+
+
+@functools.cache
+def cache() -> tempfile.TemporaryDirectory:
+    """Empty at first, and gone when this process ends."""
+    return tempfile.TemporaryDirectory()

@@ -26,7 +26,7 @@ SETTLING = 0.6  # of the requests that are counted: so many come before them
 WORKERS = ((1, 0), (2, 0), (4, 0), (4, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
 
 
-def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int) -> dict[str, dict]:
+def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int) -> dict[str, list[float]]:
     """Seconds from the command to the first page with an answer, each time with a new process; the ways take turns.
 
     Each starts alone: the original's way is busy for some seconds more after its first answer.
@@ -36,7 +36,7 @@ def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int) -> dict[str,
         for name, way in ways.items():
             with running(way) as server:
                 times[name].append(round(server.wait_for_answer("/", upload), 3))
-    return {name: {"cold_start_s": statistics.median(one), "cold_starts_s": one} for name, one in times.items()}
+    return times
 
 
 def compare(way: Way, data: bytes, closer: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3) -> dict:
@@ -78,8 +78,9 @@ def in_turn(ways: dict[str, Way], data: bytes, rounds: int, starts: int = 3) -> 
             for name, server in servers.items():
                 times[name] += measure(server.port, "/", [one], 1, 1).ms
         for name, server in servers.items():
-            report[name] = seconds[name] | {
+            report[name] = {
                 "title": ways[name].title,
+                "cold_start_s": statistics.median(seconds[name]),
                 "page": {"1": Timed(times[name][1:], sum(times[name][1:]) / 1000, []).summary()},
                 "peak_mb": round(server.memory_mb(peak=True), 1),
             }

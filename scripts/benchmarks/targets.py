@@ -51,6 +51,8 @@ def targets(report: dict) -> list[Target]:
         Target("… with a close-up, float32", ratio(float32, "closeup", "p50_ms"), 0.9),
         Target("cold start to first answer, over the original's way", ratio(default, "cold_start_s"), 0.25),
         Target("… with a close-up", ratio(default, "closeup_start_s"), 0.25),
+        Target("… with nothing kept from an earlier start", ratio(default, "first_start_s"), 0.25),
+        Target("… with a close-up, and nothing kept", ratio(default, "first_closeup_start_s"), 0.25),
         Target("peak memory of the server, over the original's way", ratio(default, "peak_mb"), 0.4),
         Target(
             "convolutions in float32, GFLOP/s over the machine's peak", _at(network, float32, "of_peak"), 0.8, at_most=False
