@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import offline
+from model.engines.kept_graphs import SUFFIX
 from model.reading import read
 
 ROOT = Path(__file__).parents[1]
@@ -102,7 +103,7 @@ def test_full_install_is_the_serving_only_install_and_more():
 
 
 def run(command: list[str], **environment: str) -> subprocess.CompletedProcess:
-    env = {k: v for k, v in os.environ.items() if not k.startswith("EARLYMED_")} | environment
+    env = {k: v for k, v in os.environ.items() if not k.startswith("EARLYMED_")} | {"EARLYMED_CACHE": "none"} | environment
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500)
 
 
@@ -189,6 +190,9 @@ def test_read_only_installation_without_a_network_answers(tmp_path):
     code = "import pathlib\ntry:\n  pathlib.Path('model/written').touch()\nexcept OSError as error:\n  print(error.strerror)"
     assert checked(offline.namespace([sys.executable, "-c", code])) == "Read-only file system\n"
     command = [sys.executable, "scripts/predict.py", str(SAMPLE.relative_to(ROOT))]
-    (record,) = checked(offline.namespace(command), HOME=str(tmp_path)).splitlines()
-    assert json.loads(record)["status"] == "ok"
-    assert list(tmp_path.iterdir()) == []
+    for cache in ("none", "auto"):
+        (record,) = checked(offline.namespace(command), HOME=str(tmp_path), EARLYMED_CACHE=cache).splitlines()
+        assert json.loads(record)["status"] == "ok"
+        written = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert not written or cache == "auto"
+        assert all((path.parent.name, path.suffix) == ("earlymed", SUFFIX) for path in written)

@@ -254,8 +254,10 @@ def test_start_imports_no_tensorflow_writes_nothing_and_calls_nobody(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_home_that_is_missing_or_read_only_is_no_hindrance():
-    assert python(ANSWER, HOME="/nowhere/at/all", PYTHONDONTWRITEBYTECODE="1").stdout == "ok glioma\n"
+def test_home_that_is_missing_or_read_only_is_no_hindrance(tmp_path):
+    (tmp_path / "file").write_text("where no folder can be made")
+    home = {"HOME": str(tmp_path / "file" / "home"), "XDG_CACHE_HOME": "", "EARLYMED_CACHE": "auto"}
+    assert python(ANSWER, **home, PYTHONDONTWRITEBYTECODE="1").stdout == "ok glioma\n"
 
 
 def test_numpy_that_does_not_tell_of_the_processor_is_no_hindrance(monkeypatch):
