@@ -23,7 +23,7 @@ from PIL import Image
 
 from scripts.benchmarks import document, network, serving, stages
 from scripts.benchmarks.clients import Upload, encoded
-from scripts.benchmarks.servers import earlymed, ways
+from scripts.benchmarks.servers import cache, ways
 from scripts.benchmarks.targets import table, targets
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,16 +171,15 @@ def the_ways(times: Times) -> dict:
     data, report = picture(), {}
     upload, closer = (Upload.of(("slice.jpg", one)) for one in (data, drawn_anew()))
     with tempfile.TemporaryDirectory() as folder:
-        engines = {engine: TITLES[engine] for engine in network.engines()}
-        chosen = ways(Path(folder), engines)
-        forgetful = {engine: earlymed("", EARLYMED_ENGINE=engine, EARLYMED_CACHE="none") for engine in engines}
+        chosen = ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()})
+        kept = Path(cache().name)
         starts = {
-            key: serving.cold_starts(those, asked, times(repeats))
-            for key, those, asked, repeats in (
-                ("first_start_s", chosen | forgetful, upload, 3),
-                ("first_closeup_start_s", chosen | forgetful, closer, 3),
-                ("cold_start_s", chosen, upload, 5),
-                ("closeup_start_s", chosen, closer, 5),
+            key: serving.cold_starts(chosen, asked, times(repeats), forget)
+            for key, asked, repeats, forget in (
+                ("first_start_s", upload, 3, kept),
+                ("first_closeup_start_s", closer, 3, kept),
+                ("cold_start_s", upload, 5, None),
+                ("closeup_start_s", closer, 5, None),
             )
         }
         for name, way in chosen.items():

@@ -88,6 +88,19 @@ def test_cold_starts_take_turns(monkeypatch):
     assert found == {"original": [6.0, 12.0, 6.2], "openvino": [1.0, 2.0, 1.2]}
 
 
+def test_first_starts_find_nothing_that_was_kept(monkeypatch, tmp_path):
+    kept, seen = tmp_path / "cache", []
+
+    def answered(*_):
+        seen.append(kept.exists())
+        kept.mkdir()
+        return 1.0
+
+    monkeypatch.setattr(serving, "running", lambda way: nullcontext(SimpleNamespace(wait_for_answer=answered)))
+    serving.cold_starts({"a": "a", "b": "b"}, None, 2, kept)
+    assert seen == [False] * 4
+
+
 def test_many_slices_and_single_ones_take_turns(monkeypatch):
     """Three rounds, of which the machine is half as fast in the second and third: 1000 slices in 40 s against 20 a second."""
     speeds, seconds = iter([1.0, 0.5, 0.5]), iter([0.5, 40.46, 1.0, 50.95, 1.0, 71.0])

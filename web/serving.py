@@ -1,6 +1,7 @@
 """Waitress around the app: one listening socket, uploads kept off the disk, an orderly end."""
 
 import ctypes
+import gc
 import io
 import itertools
 import os
@@ -179,6 +180,7 @@ def serve(app: Flask, listener: socket.socket) -> None:
     server.channel_class = Channel
     server.answers = itertools.count(1)
     server.adj.room = Room.of(app.config)
+    gc.freeze()  # what the start made stays, and no answer waits while all of it is looked through for garbage
     try:
         server.run()
     finally:  # also after a second signal, which does not wait those five seconds

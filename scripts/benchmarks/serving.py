@@ -26,14 +26,19 @@ SETTLING = 0.6  # of the requests that are counted: so many come before them
 WORKERS = ((1, 0), (2, 0), (4, 0), (4, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
 
 
-def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int) -> dict[str, list[float]]:
+def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int, forget: Path | None = None) -> dict[str, list[float]]:
     """Seconds from the command to the first page with an answer, each time with a new process; the ways take turns.
 
     Each starts alone: the original's way is busy for some seconds more after its first answer.
+
+    Args:
+        forget: what is kept in this folder is removed before every start.
     """
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
+            if forget:
+                shutil.rmtree(forget, ignore_errors=True)
             with running(way) as server:
                 times[name].append(round(server.wait_for_answer("/", upload), 3))
     return times
