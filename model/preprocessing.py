@@ -146,7 +146,7 @@ def find_box(gray: np.ndarray) -> tuple[int, int, int, int]:
     scale = min(1.0, SEARCH_SIDE / max(height, width))
     small_size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.asarray(Image.fromarray(gray.astype(np.float32, copy=False)).resize(small_size, Image.BOX))
-    low, high = np.percentile(small, (0.5, 99.5))
+    low, high = percentiles(small, (0.5, 99.5))
     if high <= low:
         return whole
     margin, behind = np.median(_ring(small, 0, 1)), np.median(_ring(small, 1, 8))
@@ -187,15 +187,18 @@ def window(gray: np.ndarray, part: np.ndarray | None = None) -> np.ndarray:
 
 
 def percentiles(values: np.ndarray, percents: tuple[float, float]) -> np.ndarray:
-    """`np.percentile`; of uint8 by counting, which is several times as fast and gives the same to the last bit."""
-    if values.dtype != np.uint8:
-        return np.percentile(values, percents)
-    row = Image.fromarray(np.ascontiguousarray(values).reshape(1, -1))
-    ends = np.cumsum(row.histogram())  # how many values are at most 0, 1, ...
+    """`np.percentile` of finite values, the same to the last bit in less time; of uint8, by counting, in a fraction of it."""
     places = (values.size - 1) * np.true_divide(percents, 100)
-    below = np.floor(places)
+    below = np.floor(places).astype(int)
+    above = np.minimum(below + 1, values.size - 1)
     part = places - below
-    low, high = (np.searchsorted(ends, place, "right") for place in (below, np.minimum(below + 1, values.size - 1)))
+    if values.dtype == np.uint8:
+        row = Image.fromarray(np.ascontiguousarray(values).reshape(1, -1))
+        ends = np.cumsum(row.histogram())  # how many values are at most 0, 1, ...
+        low, high = (np.searchsorted(ends, place, "right") for place in (below, above))
+    else:
+        ordered = np.partition(values, np.concatenate([below, above]), axis=None)
+        low, high = ordered[below], ordered[above]
     return np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
 
 

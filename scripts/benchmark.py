@@ -168,7 +168,7 @@ def the_network(times: Times) -> dict:
 
 
 def the_ways(times: Times) -> dict:
-    data, report = picture(), {}
+    data = picture()
     upload, closer = (Upload.of(("slice.jpg", one)) for one in (data, drawn_anew()))
     with tempfile.TemporaryDirectory() as folder:
         chosen = ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()})
@@ -182,10 +182,9 @@ def the_ways(times: Times) -> dict:
                 ("closeup_start_s", closer, 5, None),
             )
         }
-        for name, way in chosen.items():
-            print(f"         {way.title}", file=sys.stderr, flush=True)
-            report[name] = serving.compare(way, data, drawn_anew(), times(48), batches=times(3))
-            report[name] |= {key: statistics.median(seconds[name]) for key, seconds in starts.items()}
+        report = serving.compare(chosen, data, drawn_anew(), times(48), batches=times(3))
+        for name, way in report.items():
+            way |= {key: statistics.median(seconds[name]) for key, seconds in starts.items()}
     return report
 
 

@@ -17,13 +17,13 @@ from scripts.benchmarks import clients, network, serving
 
 
 def test_memory_is_looked_at_once_as_many_clients_have_asked_for_a_while(monkeypatch):
-    asked, timed = [], clients.Timed([1.0, 2.0], 1.0, [])
+    asked = []
 
-    def measure(port, path, uploads, count, each, seen=None):
-        asked.append((count, each))
-        for n in (20, 30, 40) if seen else ():
+    def measure(port, path, uploads, count, each, seen=None, seed=0):
+        asked.append((count, each, seed))
+        for n in range(1, 41) if seen else ():
             seen(n)
-        return timed
+        return clients.Timed([1.0, 2.0] if count == 1 else [3.0] * 40, 1.0, [])
 
     server = SimpleNamespace(port=1, wait_for_answer=lambda *_: 0.1, memory_mb=lambda peak=False: 300.0 + len(asked))
     monkeypatch.setattr(serving, "running", lambda way: nullcontext(server))
@@ -31,9 +31,55 @@ def test_memory_is_looked_at_once_as_many_clients_have_asked_for_a_while(monkeyp
     monkeypatch.setattr(serving, "burst", lambda *_: {})
     monkeypatch.setattr(serving, "measure", measure)
     found = serving.under_load(None, 500)
-    assert asked == [(1, 20), (1, 250), (8, 300), (8, 500)]
+    assert asked == [(1, 20, 0), (8, 300, 0), *((n, m, turn) for turn in range(4) for n, m in ((1, 62), (8, 125)))]
     assert found["before"] == 2400
-    assert found["memory_mb"] == [(20, 304.0), (40, 304.0)]  # of the last ones alone
+    assert found["memory_mb"] == [(20 * n, 300.0 + 4 + 2 * ((n - 1) // 2)) for n in range(1, 9)]  # of the last ones alone
+    assert (found["alone"]["per_second"], found["crowd"]["per_second"], found["throughput_ratio"]) == (2.0, 40.0, 20.0)
+
+
+def test_ways_take_turns_in_all_that_they_are_asked(monkeypatch):
+    """The machine is ten times as slow in the second of two rounds; both ways hear of it."""
+    asked, kinds = [], {b"slice": "slice", b"closer": "closer", b"PK": "ZIP"}
+
+    def measure(port, path, uploads, count, each, accept=""):
+        kind = next(kind for content, kind in kinds.items() if b"\r\n\r\n" + content in uploads[0].body)
+        asked.append((port, path, kind, count, each, accept))
+        slow = 10 if asked.count((port, "/", "slice", 1, 1, "")) > 1 else 1  # what warms the caches, once a round
+        return clients.Timed([port * slow] * each * count, 2.0, [])
+
+    def running(way):
+        port = int(way.title)
+        return nullcontext(SimpleNamespace(port=port, wait_for_answer=lambda *_: None, memory_mb=lambda peak: 10.0 * port))
+
+    monkeypatch.setattr(serving, "ROUNDS", 2)
+    monkeypatch.setattr(serving, "running", running)
+    monkeypatch.setattr(serving, "measure", measure)
+    ways = {"one": serving.Way("3", ()), "other": serving.Way("6", (), api="/own", zipped=True)}
+    found = serving.compare(ways, b"slice", b"closer", 20, clients=(1, 2), batches=5)
+    assert [port for port, *_ in asked] == [3, 6] + ([3] * 7 + [6] * 7) * 2 + [3, 6]
+    assert asked[9:16] == [
+        (6, "/", "slice", 1, 1, ""),
+        (6, "/", "slice", 1, 10, ""),
+        (6, "/", "slice", 2, 5, ""),
+        (6, "/own", "slice", 1, 10, ""),
+        (6, "/own", "slice", 2, 5, ""),
+        (6, "/", "closer", 1, 10, ""),
+        (6, "/", "slice", 1, 10, "text/html"),
+    ]
+    assert asked[-2:] == [(3, "/api", "slice", 1, 5, ""), (6, "/own", "ZIP", 1, 5, "")]
+    for port, way in ((3, found["one"]), (6, found["other"])):
+        summary = {"p50_ms": 5.5 * port, "p90_ms": 10 * port, "p99_ms": 10 * port}
+        summary |= {"per_second": 5.0, "requests": 20, "errors": 0}
+        assert way == {
+            "title": str(port),
+            "page": {"1": summary, "2": summary},
+            "api": {"1": summary, "2": summary},
+            "closeup": summary,
+            "html": summary,
+            "peak_mb": 10 * port,
+            "batch_ms": 10 * port,
+            "batch_peak_mb": 10 * port,
+        }
 
 
 def test_share_of_the_peak_is_that_of_rounds_in_which_both_were_measured(monkeypatch):

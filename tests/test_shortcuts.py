@@ -50,6 +50,15 @@ def test_percentiles_of_bytes_are_numpys(gray, percents):
         assert received.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("percents", [(0, 99.9), (0.5, 99.5), (1, 99), (1.0, 99.5), (50, 100)])
+def test_percentiles_of_floats_are_numpys(percents, rng):
+    for size in ((1,), (2, 3), (61, 83), (320, 320)):
+        for values in (rng.normal(0, 1e4, size).astype(np.float32), rng.integers(-3, 3, size).astype(np.float32)):
+            kept = values.copy()
+            assert percentiles(values, percents).tolist() == np.percentile(values, percents).tolist()
+            assert np.array_equal(values, kept)
+
+
 def test_window_of_bytes_is_that_of_floats(gray):
     received, expected = window(gray), window(gray.astype(np.float32))
     assert received.dtype == expected.dtype == np.float32

@@ -55,6 +55,12 @@ class Timed(NamedTuple):
     seconds: float
     errors: list[Exception]
 
+    @classmethod
+    def joined(cls, parts: Sequence["Timed"]) -> "Timed":
+        """Of requests in several parts, with other work between them."""
+        ms, seconds, errors = zip(*parts, strict=True)
+        return cls([one for part in ms for one in part], sum(seconds), [one for part in errors for one in part])
+
     def summary(self) -> dict[str, float]:
         p50, p90, p99 = np.percentile(self.ms, (50, 90, 99))
         return {
@@ -101,11 +107,13 @@ def measure(
     each: int,
     watch: Callable[[int], object] = lambda done: None,
     accept: str = "",
+    seed: int = 0,
 ) -> Timed:
     """`clients` threads, each sending `each` uploads drawn at random, one after the other.
 
     Args:
         watch: called with the number of answers after each.
+        seed: with another one, others are drawn.
 
     Raises:
         OSError, Refused: when not one was answered.
@@ -114,8 +122,8 @@ def measure(
     errors: list[Exception] = []
     turn = threading.Lock()
 
-    def work(seed: int) -> None:
-        drawn = random.Random(seed)
+    def work(number: int) -> None:
+        drawn = random.Random(1000 * seed + number)
         for _ in range(each):
             start = time.perf_counter()
             try:
@@ -128,7 +136,7 @@ def measure(
                 ms.append(took)
                 watch(len(ms))
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(clients)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
     start = time.perf_counter()
     for thread in threads:
         thread.start()

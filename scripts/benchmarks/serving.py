@@ -22,6 +22,7 @@ BURST = 40  # clients at once, more than may wait
 SIDES = (128, 256, 512, 1024, 2048, 4096)
 SLICES = (1, 2, 4, 8, 16, 32, 64, 128)
 CROWDS = (1, 2, 4, 8, 16)
+ROUNDS = 4  # in which what is compared takes turns
 SETTLING = 0.6  # of the requests that are counted: so many come before them
 WORKERS = ((1, 0), (2, 0), (4, 0), (4, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
 
@@ -44,27 +45,52 @@ def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int, forget: Path
     return times
 
 
-def compare(way: Way, data: bytes, closer: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3) -> dict:
-    """Page and API for several numbers of clients, the page without a script, a batch of 64; the most memory before it, and
-    with it. And the page of another slice, `closer`.
+def compare(
+    ways: dict[str, Way], data: bytes, closer: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3
+) -> dict[str, dict]:
+    """Page and API of each way for several numbers of clients, the page without a script, a batch of 64; the most memory
+    before it, and with it. And the page of another slice, `closer`. The ways take turns.
+
+    Args:
+        each: how many requests of one kind, in all rounds.
     """
-    one = Upload.of(("slice.jpg", data))
-    many = zipped(data, BATCH) if way.zipped else Upload.of(*[("slice.jpg", data)] * BATCH)
-    report: dict = {"title": way.title}
-    with running(way) as server:
-        server.wait_for_answer("/", one)
-        measure(server.port, "/", [one], 1, 3)
-        for name, path in (("page", "/"), ("api", way.api)):
-            report[name] = {
-                str(count): measure(server.port, path, [one], count, max(5, each // count)).summary() for count in clients
-            }
-        report["closeup"] = measure(server.port, "/", [Upload.of(("slice.jpg", closer))], 1, each).summary()
-        report["html"] = measure(server.port, "/", [one], 1, each, accept=HTML).summary()
-        report["peak_mb"] = round(server.memory_mb(peak=True), 1)
-        times = measure(server.port, way.api, [many], 1, batches)
-        report["batch_ms"] = round(statistics.median(times.ms), 1)
-        report["batch_peak_mb"] = round(server.memory_mb(peak=True), 1)
+    one, other = (Upload.of(("slice.jpg", slice_)) for slice_ in (data, closer))
+    times: dict[str, list[dict]] = {name: [] for name in ways}
+    report: dict[str, dict] = {}
+    with ExitStack() as running_ones:
+        servers = {name: running_ones.enter_context(running(way)) for name, way in ways.items()}
+        for server in servers.values():
+            server.wait_for_answer("/", one)
+            measure(server.port, "/", [one], 1, 3)
+        for _ in range(ROUNDS):
+            for name, server in servers.items():
+                times[name].append(a_round(server.port, ways[name].api, one, other, max(1, each // ROUNDS), clients))
+        for name, server in servers.items():
+            report[name] = {"title": ways[name].title, "page": {}, "api": {}}
+            for (kind, count), parts in ((key, [row[key] for row in times[name]]) for key in times[name][0]):
+                summary = Timed.joined(parts).summary()
+                report[name] |= {kind: report[name][kind] | {count: summary} if count else summary}
+            report[name]["peak_mb"] = round(server.memory_mb(peak=True), 1)
+            many = zipped(data, BATCH) if ways[name].zipped else Upload.of(*[("slice.jpg", data)] * BATCH)
+            batch = measure(server.port, ways[name].api, [many], 1, batches)
+            report[name]["batch_ms"] = round(statistics.median(batch.ms), 1)
+            report[name]["batch_peak_mb"] = round(server.memory_mb(peak=True), 1)
     return report
+
+
+def a_round(
+    port: int, api: str, one: Upload, other: Upload, each: int, clients: Iterable[int]
+) -> dict[tuple[str, str], Timed]:
+    """What one server was asked in its turn: by kind, and by the number of clients where there may be several."""
+    measure(port, "/", [one], 1, 1)  # the caches hold what another way has left
+    found = {
+        (kind, str(count)): measure(port, path, [one], count, max(3, each // count))
+        for kind, path in (("page", "/"), ("api", api))
+        for count in clients
+    }
+    found["closeup", ""] = measure(port, "/", [other], 1, each)
+    found["html", ""] = measure(port, "/", [one], 1, each, accept=HTML)
+    return found
 
 
 def in_turn(ways: dict[str, Way], data: bytes, rounds: int, starts: int = 3) -> dict[str, dict]:
@@ -93,24 +119,30 @@ def in_turn(ways: dict[str, Way], data: bytes, rounds: int, starts: int = 3) -> 
 
 
 def under_load(image: Image.Image, each: int, clients: int = 8) -> dict:
-    """Pages for clients that send random mixes of formats, against one client that does; memory on the way; a burst.
+    """Pages for clients that send random mixes of formats, in turns with one client that does; memory on the way; a burst.
 
     Before it is looked at, as many clients have asked for a while: what the heap has grown to for one request it keeps for the
     next, and it takes a while until those that need most have come at the same time.
     """
     uploads = mixed(image)
     before = max(1, int(each * SETTLING))
+    alone, crowd, memory = [], [], []
     with running(earlymed("")) as server:
         server.wait_for_answer("/", uploads[0])
         measure(server.port, "/", uploads, 1, 20)
-        alone = measure(server.port, "/", uploads, 1, max(20, each // 2)).summary()
         measure(server.port, "/", uploads, clients, before)
-        memory: list[tuple[int, float]] = []
-        crowd = measure(
-            server.port, "/", uploads, clients, each, lambda n: n % 20 or memory.append((n, server.memory_mb()))
-        ).summary()
+        for turn in range(ROUNDS):
+            alone.append(measure(server.port, "/", uploads, 1, max(4, each // (2 * ROUNDS)), seed=turn))
+            answered = sum(len(part.ms) for part in crowd)
+
+            def watch(done: int, answered: int = answered) -> None:
+                if done % 20 == 0:
+                    memory.append((answered + done, server.memory_mb()))
+
+            crowd.append(measure(server.port, "/", uploads, clients, max(1, each // ROUNDS), watch, seed=turn))
         turned_away = burst(server.port, uploads[1])
         peak = server.memory_mb(peak=True)
+    alone, crowd = Timed.joined(alone).summary(), Timed.joined(crowd).summary()
     return {
         "alone": alone,
         "crowd": crowd,
