@@ -9,13 +9,20 @@ export async function fetchSeg(button, files) {
   status.textContent = say("segWaiting");
   try {
     const response = await fetch(button.dataset.seg, { method: "POST", body });
-    status.textContent = response.ok ? say("segDone") : (await response.json()).error.message;
+    status.textContent = response.ok ? say("segDone") : await problem(response);
     if (response.ok) save(await response.blob(), "mask.seg.dcm");
   } catch {
     status.textContent = say("offline");
   } finally {
     button.disabled = false;
   }
+}
+
+// In the program's words, or, where a proxy before it answers, in ours.
+async function problem(response) {
+  const byProgram = response.headers.get("Content-Type")?.startsWith("application/json");
+  if (byProgram) return (await response.json()).error.message;
+  return say(response.status === 413 ? "tooMuch" : "offline");
 }
 
 function save(blob, name) {

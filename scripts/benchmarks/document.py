@@ -23,7 +23,10 @@ answer that needs it waits for that. A start reads what OpenVINO compiled at an 
 kept*, as after an installation, stands beside it. Memory is the most there was with 1, 2 and 8 clients, and, after the bar,
 with the batch."""
 
-TRIED = """The threads of one inference wait for one another, so where many clients want the cores it is better to leave them
+TRIED = """What many clients or many slices gain over one is the time for which one leaves a core idle. The shorter that is,
+the smaller is the gain, so whatever makes one answer come sooner makes these two ratios worse.
+
+The threads of one inference wait for one another, so where many clients want the cores it is better to leave them
 some. In bfloat16 and in 8 bits the network is therefore compiled twice: who comes first gets all cores, and who comes
 meanwhile half of them. The second one is compiled when it is first asked, and arranges the weights once more. In float32
 that would take more memory than the target leaves, and ncnn, too, arranges them for as many threads as it is told when it

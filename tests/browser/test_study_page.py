@@ -183,14 +183,22 @@ def test_outlines_are_of_the_answer_that_is_shown_whatever_was_tried_after_it(op
     np.testing.assert_array_equal(seg.pixel_array, expected.pixel_array)
 
 
+BUSY = {"status": 503, "json": {"error": {"code": "busy", "message": "Too many images are being analyzed."}}}
+BY_PROXY = {"content_type": "text/html", "body": "<h1>A proxy's own words</h1>"}
+
+
 def test_why_there_is_no_seg_is_told_where_it_was_asked_for(open_page, tmp_path):
     page = open_page(viewport=DESKTOP)
     analyze(page, series(tmp_path))
-    answer = {"status": 503, "json": {"error": {"code": "busy", "message": "Too many images are being analyzed."}}}
-    page.route("**/api/v1/mask*", lambda route: route.fulfill(**answer))
-    page.get_by_role("button", name=SEG).click()
-    page.get_by_text("Too many images are being analyzed.").wait_for()
-    assert page.get_by_role("button", name=SEG).is_enabled()
+    for answer, told in (
+        (BUSY, "Too many images are being analyzed."),
+        ({"status": 413} | BY_PROXY, "This is more than can be sent at once."),
+        ({"status": 502} | BY_PROXY, "The program does not answer."),
+    ):
+        page.route("**/api/v1/mask*", lambda route, _, answer=answer: route.fulfill(**answer))
+        page.get_by_role("button", name=SEG).click()
+        page.get_by_text(told).wait_for()
+        assert page.get_by_role("button", name=SEG).is_enabled()
 
 
 def test_a_volume_of_nifti_offers_no_seg(open_page, head):
