@@ -63,7 +63,7 @@ class Shelf:
             return None
         return graph if checksum == _checksum(graph) else None
 
-    def write(self, name: str, graph: bytes) -> None:
+    def write(self, name: str, graph: bytes | memoryview) -> None:
         """Keep it, for this user alone. It is there as a whole or not at all, also for whoever reads at the same time."""
         with suppress(OSError):  # a folder that may not be written to, a full disk; another process that forgets, too
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class Shelf:
             for file in newest[MOST:]:
                 file.unlink()
 
-    def _put(self, name: str, graph: bytes) -> None:
+    def _put(self, name: str, graph: bytes | memoryview) -> None:
         number, unfinished = tempfile.mkstemp(SUFFIX, dir=self.folder)
         try:
             with os.fdopen(number, "wb") as file:
@@ -84,5 +84,5 @@ class Shelf:
             raise
 
 
-def _checksum(graph: bytes) -> bytes:
+def _checksum(graph: bytes | memoryview) -> bytes:
     return zlib.crc32(graph).to_bytes(CHECKSUM)

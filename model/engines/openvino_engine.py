@@ -1,5 +1,6 @@
 """Inference by OpenVINO: the graph is built from model.h5 and compiled, in less time than TensorFlow is imported, and kept."""
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -100,7 +101,9 @@ def _compiled(
     graph = make()
     compiled = _compile(graph, options)
     if shelf:
-        shelf.write(name, compiled.export_model().getbuffer())
+        exported = io.BytesIO()
+        compiled.export_model(exported)
+        shelf.write(name, exported.getbuffer())
     return graph, compiled
 
 
