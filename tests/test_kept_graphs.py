@@ -151,6 +151,25 @@ def test_the_folder_is_what_was_told_or_the_users(monkeypatch, tmp_path):
         assert folder() == tmp_path / "earlymed"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no users of whom it knows nothing")
+def test_a_user_without_a_home_keeps_nothing(monkeypatch, tmp_path):
+    """As in a container that is run under any number. "~" would be a folder of that name where one happens to be."""
+    import pwd
+
+    def unknown(number):
+        raise KeyError(number)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert folder("auto") is None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert folder("auto").is_relative_to(tmp_path)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name, appauthor: Path("~/.cache") / name)
+    assert folder("auto") is None
+
+
 def test_a_classifier_keeps_its_two_networks(tmp_path, no_graph_is_built):
     def answer():
         classifier = Classifier.load(engine="openvino", cache=str(tmp_path))

@@ -31,7 +31,11 @@ def folder(told: str | None = None) -> Path | None:
     if told == AUTO:
         import platformdirs  # by those alone who ask it
 
-        return platformdirs.user_cache_path("earlymed", appauthor=False)
+        try:
+            place = platformdirs.user_cache_path("earlymed", appauthor=False)
+        except RuntimeError:  # a user without a home
+            return None
+        return place if place.is_absolute() else None  # older versions begin it with "~" then
     return None if told == NONE else Path(told)
 
 
