@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
 
-from scripts.benchmarks import document, network, serving, stages
+from scripts.benchmarks import document, network, serving, side_by_side, stages
 from scripts.benchmarks.clients import Upload, encoded
 from scripts.benchmarks.servers import cache, ways
 from scripts.benchmarks.targets import table, targets
@@ -135,7 +135,7 @@ def quick(rounds: int = 16) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         chosen = ways(Path(folder), engines)
         chosen.pop("peer", None)
-        return known | {"ways": serving.in_turn(chosen, picture(), rounds)}
+        return known | {"ways": side_by_side.in_turn(chosen, picture(), rounds)}
 
 
 def measured(parts: list[str], effort: float = 1.0, keep: Path | None = None) -> dict:
@@ -174,7 +174,7 @@ def the_ways(times: Times) -> dict:
         chosen = ways(Path(folder), {engine: TITLES[engine] for engine in network.engines()})
         kept = Path(cache().name)
         starts = {
-            key: serving.cold_starts(chosen, asked, times(repeats), forget)
+            key: side_by_side.cold_starts(chosen, asked, times(repeats), forget)
             for key, asked, repeats, forget in (
                 ("first_start_s", upload, 3, kept),
                 ("first_closeup_start_s", closer, 3, kept),
@@ -182,7 +182,7 @@ def the_ways(times: Times) -> dict:
                 ("closeup_start_s", closer, 5, None),
             )
         }
-        report = serving.compare(chosen, data, drawn_anew(), times(48), batches=times(3))
+        report = side_by_side.compare(chosen, data, drawn_anew(), times(48), batches=times(3))
         for name, way in report.items():
             way |= {key: statistics.median(seconds[name]) for key, seconds in starts.items()}
     return report

@@ -13,7 +13,8 @@ import pytest
 from model.engines.quiet_openvino import openvino
 from model.engines.quiet_openvino import opset13 as ops
 from scripts import benchmark
-from scripts.benchmarks import clients, network, serving
+from scripts.benchmarks import clients, network, serving, side_by_side
+from scripts.benchmarks.servers import Way
 
 
 def test_memory_is_looked_at_once_as_many_clients_have_asked_for_a_while(monkeypatch):
@@ -51,11 +52,11 @@ def test_ways_take_turns_in_all_that_they_are_asked(monkeypatch):
         port = int(way.title)
         return nullcontext(SimpleNamespace(port=port, wait_for_answer=lambda *_: None, memory_mb=lambda peak: 10.0 * port))
 
-    monkeypatch.setattr(serving, "ROUNDS", 2)
-    monkeypatch.setattr(serving, "running", running)
-    monkeypatch.setattr(serving, "measure", measure)
-    ways = {"one": serving.Way("3", ()), "other": serving.Way("6", (), api="/own", zipped=True)}
-    found = serving.compare(ways, b"slice", b"closer", 20, clients=(1, 2), batches=5)
+    monkeypatch.setattr(side_by_side, "ROUNDS", 2)
+    monkeypatch.setattr(side_by_side, "running", running)
+    monkeypatch.setattr(side_by_side, "measure", measure)
+    ways = {"one": Way("3", ()), "other": Way("6", (), api="/own", zipped=True)}
+    found = side_by_side.compare(ways, b"slice", b"closer", 20, clients=(1, 2), batches=5)
     assert [port for port, *_ in asked] == [3, 6] + ([3] * 7 + [6] * 7) * 2 + [3, 6]
     assert asked[9:16] == [
         (6, "/", "slice", 1, 1, ""),
@@ -128,8 +129,8 @@ def test_cold_starts_take_turns(monkeypatch):
         started.append(way)
         return nullcontext(SimpleNamespace(wait_for_answer=lambda *_: next(seconds[way])))
 
-    monkeypatch.setattr(serving, "running", running)
-    found = serving.cold_starts({"original": "a", "openvino": "b"}, None, 3)
+    monkeypatch.setattr(side_by_side, "running", running)
+    found = side_by_side.cold_starts({"original": "a", "openvino": "b"}, None, 3)
     assert started == ["a", "b"] * 3
     assert found == {"original": [6.0, 12.0, 6.2], "openvino": [1.0, 2.0, 1.2]}
 
@@ -142,8 +143,8 @@ def test_first_starts_find_nothing_that_was_kept(monkeypatch, tmp_path):
         kept.mkdir()
         return 1.0
 
-    monkeypatch.setattr(serving, "running", lambda way: nullcontext(SimpleNamespace(wait_for_answer=answered)))
-    serving.cold_starts({"a": "a", "b": "b"}, None, 2, kept)
+    monkeypatch.setattr(side_by_side, "running", lambda way: nullcontext(SimpleNamespace(wait_for_answer=answered)))
+    side_by_side.cold_starts({"a": "a", "b": "b"}, None, 2, kept)
     assert seen == [False] * 4
 
 

@@ -1,4 +1,4 @@
-"""Whole servers: the ways to answer side by side, one of them under load, how its cost grows, and many slices at once."""
+"""EarlyMed as a whole server: under load, how its cost grows, and many slices at once."""
 
 import shutil
 import statistics
@@ -7,115 +7,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from scripts.benchmarks.clients import HTML, Refused, Timed, Upload, encoded, measure, mixed, send, zipped
-from scripts.benchmarks.servers import ROOT, Way, earlymed, environment, running
+from scripts.benchmarks.clients import Refused, Timed, Upload, encoded, measure, mixed, send, zipped
+from scripts.benchmarks.servers import ROOT, earlymed, environment, running
 
-CLIENTS = (1, 2, 8)
-BATCH = 64
 BURST = 40  # clients at once, more than may wait
 SIDES = (128, 256, 512, 1024, 2048, 4096)
 SLICES = (1, 2, 4, 8, 16, 32, 64, 128)
 CROWDS = (1, 2, 4, 8, 16)
-ROUNDS = 4  # in which what is compared takes turns
+ROUNDS = 4  # in which one client and many take turns
 SETTLING = 0.6  # of the requests that are counted: so many come before them
 WORKERS = ((1, 0), (2, 0), (4, 0), (4, 1))  # (MAX_CONCURRENT, EARLYMED_THREADS)
-
-
-def cold_starts(ways: dict[str, Way], upload: Upload, repeats: int, forget: Path | None = None) -> dict[str, list[float]]:
-    """Seconds from the command to the first page with an answer, each time with a new process; the ways take turns.
-
-    Each starts alone: the original's way is busy for some seconds more after its first answer.
-
-    Args:
-        forget: what is kept in this folder is removed before every start.
-    """
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            if forget:
-                shutil.rmtree(forget, ignore_errors=True)
-            with running(way) as server:
-                times[name].append(round(server.wait_for_answer("/", upload), 3))
-    return times
-
-
-def compare(
-    ways: dict[str, Way], data: bytes, closer: bytes, each: int, clients: Iterable[int] = CLIENTS, batches: int = 3
-) -> dict[str, dict]:
-    """Page and API of each way for several numbers of clients, the page without a script, a batch of 64; the most memory
-    before it, and with it. And the page of another slice, `closer`. The ways take turns.
-
-    Args:
-        each: how many requests of one kind, in all rounds.
-    """
-    one, other = (Upload.of(("slice.jpg", slice_)) for slice_ in (data, closer))
-    times: dict[str, list[dict]] = {name: [] for name in ways}
-    report: dict[str, dict] = {}
-    with ExitStack() as running_ones:
-        servers = {name: running_ones.enter_context(running(way)) for name, way in ways.items()}
-        for server in servers.values():
-            server.wait_for_answer("/", one)
-            measure(server.port, "/", [one], 1, 3)
-        for _ in range(ROUNDS):
-            for name, server in servers.items():
-                times[name].append(a_round(server.port, ways[name].api, one, other, max(1, each // ROUNDS), clients))
-        for name, server in servers.items():
-            report[name] = {"title": ways[name].title, "page": {}, "api": {}}
-            for (kind, count), parts in ((key, [row[key] for row in times[name]]) for key in times[name][0]):
-                summary = Timed.joined(parts).summary()
-                report[name] |= {kind: report[name][kind] | {count: summary} if count else summary}
-            report[name]["peak_mb"] = round(server.memory_mb(peak=True), 1)
-            many = zipped(data, BATCH) if ways[name].zipped else Upload.of(*[("slice.jpg", data)] * BATCH)
-            batch = measure(server.port, ways[name].api, [many], 1, batches)
-            report[name]["batch_ms"] = round(statistics.median(batch.ms), 1)
-            report[name]["batch_peak_mb"] = round(server.memory_mb(peak=True), 1)
-    return report
-
-
-def a_round(
-    port: int, api: str, one: Upload, other: Upload, each: int, clients: Iterable[int]
-) -> dict[tuple[str, str], Timed]:
-    """What one server was asked in its turn: by kind, and by the number of clients where there may be several."""
-    measure(port, "/", [one], 1, 1)  # the caches hold what another way has left
-    found = {
-        (kind, str(count)): measure(port, path, [one], count, max(3, each // count))
-        for kind, path in (("page", "/"), ("api", api))
-        for count in clients
-    }
-    found["closeup", ""] = measure(port, "/", [other], 1, each)
-    found["html", ""] = measure(port, "/", [one], 1, each, accept=HTML)
-    return found
-
-
-def in_turn(ways: dict[str, Way], data: bytes, rounds: int, starts: int = 3) -> dict[str, dict]:
-    """Page, cold start and memory of each way, roughly: they take turns, so that whatever else the machine does hits all of
-    them, and the ratios hold on one that is not idle.
-    """
-    one = Upload.of(("slice.jpg", data))
-    seconds = cold_starts(ways, one, starts)
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    report: dict[str, dict] = {}
-    with ExitStack() as running_ones:
-        servers = {name: running_ones.enter_context(running(way)) for name, way in ways.items()}
-        for server in servers.values():
-            server.wait_for_answer("/", one)
-        for _ in range(rounds):
-            for name, server in servers.items():
-                times[name] += measure(server.port, "/", [one], 1, 1).ms
-        for name, server in servers.items():
-            report[name] = {
-                "title": ways[name].title,
-                "cold_start_s": statistics.median(seconds[name]),
-                "page": {"1": Timed(times[name][1:], sum(times[name][1:]) / 1000, []).summary()},
-                "peak_mb": round(server.memory_mb(peak=True), 1),
-            }
-    return report
 
 
 def under_load(image: Image.Image, each: int, clients: int = 8) -> dict:
