@@ -9,7 +9,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -17,7 +18,6 @@ from flask import Flask, Response, current_app, jsonify, render_template, reques
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from model.later import beside
 from model.reading import FORMATS
 from web import language, serving, settings
 from web.api import api
@@ -120,8 +120,10 @@ def afterwards(task: Callable[[], None]) -> Callable[[Response], Response]:
             logging.getLogger("earlymed").error("%s", error)  # whoever needs it hears it, too
 
     def start() -> None:
-        if begun := beside(task):
-            begun.add_done_callback(tell)
+        pool = ThreadPoolExecutor(1)
+        with suppress(RuntimeError):  # the process ends, and would not wait for a thread that begins now
+            pool.submit(task).add_done_callback(tell)
+        pool.shutdown(wait=False)
 
     def begin(response: Response) -> Response:
         if first.acquire(blocking=False):

@@ -1,7 +1,6 @@
-"""What is made once it is needed, and what is done beside everything else: nobody waits for it."""
+"""What is made once it is needed: no start waits for it."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -25,14 +24,3 @@ class Later(Generic[T]):
     def __call__(self, *given):
         """For a function that is made."""
         return self.made()(*given)
-
-
-def beside(task: Callable[[], object]) -> Future | None:
-    """Begin a task in a thread of its own, whose end the process waits for before its own. None: it ends already."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        return pool.submit(task)
-    except RuntimeError:  # no thread is begun any more
-        return None
-    finally:
-        pool.shutdown(wait=False)

@@ -4,9 +4,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,14 +14,12 @@ from model.classifier import DEFAULT_MODEL, Classifier
 from model.engines import kept_graphs, openvino_engine
 from model.engines.kept_graphs import MOST, SUFFIX, Shelf, folder
 from model.engines.network_file import CLOSEUP, ModelFileError
-from model.later import beside
 from model.reading import read
 
 INFO = json.loads(DEFAULT_MODEL.with_name("model.json").read_text())
 SIDE = INFO["closeup"]["side"]
 RANGES = CLOSEUP.ranges_of(INFO["int8_ranges"])
-ROOT = Path(__file__).parents[1]
-SAMPLE = next((ROOT / "tests" / "samples").glob("glioma*.jpg"))
+SAMPLE = next((Path(__file__).parent / "samples").glob("glioma*.jpg"))
 
 
 @pytest.fixture
@@ -45,11 +40,6 @@ def no_graph_is_built(monkeypatch):
     return lambda: monkeypatch.setattr(openvino_engine, "build", build)
 
 
-@pytest.fixture(autouse=True)
-def kept_at_once(monkeypatch):
-    monkeypatch.setattr(openvino_engine, "beside", lambda task: task())
-
-
 def load(shelf: Shelf | None, **options):
     """The close-up's network in 8 bits, the smallest there is."""
     return openvino_engine.load(DEFAULT_MODEL, SIDE, **{"ranges": RANGES, "part": CLOSEUP, "shelf": shelf} | options)
@@ -68,30 +58,6 @@ def test_a_graph_that_was_kept_gives_the_same_answers(shelf, seen, no_graph_is_b
     with ThreadPoolExecutor(3) as several:  # the later ones on half of the cores each
         for answer in several.map(infer, [seen] * 12):
             assert answer["mask"] == pytest.approx(expected, abs=1e-5)
-
-
-def test_nobody_waits_while_a_graph_is_written(shelf, monkeypatch):
-    go_on, write = threading.Event(), Shelf.write
-
-    def later(self, name, graph):
-        assert go_on.wait(60)
-        write(self, name, graph)
-
-    monkeypatch.setattr(Shelf, "write", later)
-    monkeypatch.setattr(openvino_engine, "beside", lambda task: begun.append(beside(task)))
-    begun = []
-    load(shelf)
-    assert not shelf.folder.exists()
-    go_on.set()
-    begun[0].result(60)
-    assert len(files(shelf)) == 1
-
-
-def test_a_process_ends_once_its_graph_is_written(tmp_path):
-    code = f"from model.classifier import Classifier\nClassifier.load(engine='openvino', cache={str(tmp_path)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
-    (file,) = tmp_path.iterdir()
-    assert Shelf(tmp_path, "").read(file.name)
 
 
 @pytest.mark.parametrize(

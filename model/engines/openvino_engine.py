@@ -17,7 +17,7 @@ from model.engines.network_file import CLASSIFIER, Part, check_shapes, read_netw
 from model.engines.openvino_graph import build
 from model.engines.processor import at_once, cores
 from model.engines.quiet_openvino import openvino
-from model.later import Later, beside
+from model.later import Later
 
 DEVICE = "CPU"
 
@@ -93,7 +93,7 @@ def _graph(path: Path, size: int, ranges: Mapping[str, Mapping] | None, part: Pa
 def _compiled(
     make: Callable[[], openvino.Model], options: Mapping, shelf: Shelf | None, name: str | None
 ) -> tuple[openvino.Model | bytes, openvino.CompiledModel]:
-    """A graph, and the same compiled: from the shelf, where it lies there under that name, else made, and soon put there."""
+    """A graph, and the same compiled: from the shelf, where it lies there under that name, else made, and put there."""
     kept = shelf and shelf.read(name)
     if kept:
         with suppress(RuntimeError):
@@ -103,7 +103,7 @@ def _compiled(
     if shelf:
         exported = io.BytesIO()
         compiled.export_model(exported)
-        beside(lambda: shelf.write(name, exported.getbuffer()))
+        shelf.write(name, exported.getbuffer())
     return graph, compiled
 
 
