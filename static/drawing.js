@@ -79,6 +79,6 @@ export class Drawing {
       context.drawImage(this.evidence(view.label), square[0] * width, square[1] * width, square[2] * width, square[2] * width);
       context.restore();
     }
-    if (view.outline && this.outline) context.drawImage(this.outline, 0, 0, width, height);
+    if (view.outline && this.outline) context.drawImage(this.outline, ...this.slice.outline_at);
   }
 }

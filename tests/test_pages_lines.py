@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 import json
 import logging
 import re
@@ -11,6 +12,7 @@ import time
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 import format_samples
 import spheres
@@ -18,11 +20,13 @@ from answers import nifti
 from app import create_app
 from fakes import ok, picture, refused
 from model.classifier import BATCH
+from model.explanation import OUTLINE, outline
 from uploads import BAD_UPLOADS, PNG, TEXT, on_the_page, send
 from web import following
 from web.errors import RequestError
 from web.following import Stopped, follow, stop_all
 from web.pages import LINES
+from web.pictures import line_around
 
 ACCEPT = {"Accept": LINES}
 
@@ -112,6 +116,34 @@ def test_layers_are_the_slice_its_outline_and_the_evidence(client, fake):
     assert (evidence[1:] == 128).all()
     assert layers["square"] == [0, -2 / 16, 1]  # 16 x 12, padded to a square
     assert layers["box"] == [0, 0, 1, 12 / 16]
+
+
+@pytest.mark.parametrize(
+    ("box", "at", "size"),
+    [
+        ((4, 3, 9, 8), [2, 1], (9, 9)),  # a line of one pixel around it, and a margin of another
+        ((0, 0, 3, 3), [0, 0], (5, 5)),
+        ((12, 8, 16, 12), [10, 6], (6, 6)),
+        ((0, 0, 16, 12), None, None),  # around all of it there is no line
+    ],
+)
+def test_the_outline_is_a_picture_of_the_line_alone(box, at, size):
+    mask = np.zeros((12, 16), bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    found = line_around(mask, (16, 12))
+    assert found.get("outline_at") == at
+    if at is None:
+        assert found == line_around(np.zeros((12, 16), bool), (16, 12)) == {"outline": None}
+        return
+    with Image.open(io.BytesIO(base64.b64decode(found["outline"].split(",")[1]))) as picture:
+        colors = np.array(picture.convert("RGBA"))
+    assert picture.size == size
+    whole = np.zeros((12, 16, 4), np.uint8)
+    whole[at[1] : at[1] + size[1], at[0] : at[0] + size[0]] = colors
+    expected = np.zeros((12, 16, 4), np.uint8)
+    expected[outline(mask, (16, 12))] = (*OUTLINE, 255)
+    shown = whole[..., 3] > 0
+    assert (whole[shown] == expected[shown]).all() and (shown == (expected[..., 3] > 0)).all()
 
 
 def test_refused_slice_has_a_picture_and_no_class(client, fake):

@@ -12,6 +12,7 @@ from PIL import Image
 from fakes import ok
 from format_samples import dicom, nifti, volume
 from model.batch import Source, answer_files
+from model.explanation import outline
 from model.formats.common import MOST_ASPECT, Scan, Series
 from model.preprocessing import Frame, preprocess
 from model.reading import read
@@ -107,5 +108,12 @@ def test_the_page_shows_the_head_in_its_proportions_and_the_evidence_over_it(asp
     found = layers(pixels, prediction, 640, aspect)
     assert ((found["width"], found["height"]), found["square"], found["box"]) == (size, square, box)
     answer = Answer("a.dcm", pixels=pixels, prediction=prediction, series=Series(0, 1, (3.0, aspect, 1.0)))
-    for uri in (found["image"], found["outline"], outlined(answer, 640), explained(answer, "glioma", 640)):
-        assert Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).size == size
+    for uri in (found["image"], outlined(answer, 640), explained(answer, "glioma", 640)):
+        assert opened(uri).size == size
+    line = Image.new("RGBA", size)
+    line.paste(opened(found["outline"]).convert("RGBA"), tuple(found["outline_at"]))
+    assert (np.asarray(line)[..., 3] > 0).tolist() == outline(prediction.mask, size).tolist()
+
+
+def opened(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from model.explanation import OUTLINE, draw_outline, outline, proportioned, view
+from model.explanation import OUTLINE, draw_outline, outline, proportioned, region, view
 from model.overlay import COLORS, FAINTEST, overlaid
 from model.prediction import Prediction
 from web.analysis import Answer
@@ -55,7 +55,8 @@ def explained(answer: Answer, label: str, side: int) -> str:
 def layers(pixels: np.ndarray, prediction: Prediction, side: int, aspect: float = 1.0) -> dict:
     """What the viewer draws: the plain slice, and what lies over it; plain types, ready for JSON.
 
-    `width` and `height` are the picture's. `evidence` is the network's own coarse map, base64 of uint8 (4, n, n): 128 is nil,
+    `width` and `height` are the picture's. `outline` is a picture of the line alone, whose upper left corner lies `outline_at`
+    (x, y) of it. `evidence` is the network's own coarse map, base64 of uint8 (4, n, n): 128 is nil,
     255 the slice's strongest evidence for any class, less than 128 speaks against the class. `square` (x, y, side) says where
     the map lies in the picture and `box` (x0, y0, x1, y1) which part of it the network saw, both as fractions of its width.
     The picture shows the head in its true proportions, whose pixels are `aspect` times as high as wide.
@@ -65,8 +66,8 @@ def layers(pixels: np.ndarray, prediction: Prediction, side: int, aspect: float 
         "width": image.width,
         "height": image.height,
         "image": jpeg_uri(image, FAITHFUL if side > MEDIUM else QUALITY),
-        "outline": outline_uri(prediction.mask, image.size) if prediction.mask.any() else None,
         "evidence": None,
+        **line_around(prediction.mask, image.size),
     }
     if prediction.evidence is None:
         return found
@@ -82,13 +83,23 @@ def layers(pixels: np.ndarray, prediction: Prediction, side: int, aspect: float 
     }
 
 
-def outline_uri(mask: np.ndarray, size: tuple[int, int]) -> str:
-    """The line around a mask on a transparent ground, as PNG that is packed in the least time: it does not go far."""
-    line = Image.fromarray(outline(mask, size).astype(np.uint8))
-    line.putpalette([0, 0, 0, *OUTLINE])
+def line_around(mask: np.ndarray, size: tuple[int, int]) -> dict:
+    """`outline` and `outline_at` of `layers`, for a picture of `size`; None and nothing where there is no line.
+
+    The line lies on a transparent ground, with a margin of one pixel, for it may be enlarged. The PNG is packed in the least
+    time, for it does not go far.
+    """
+    line = outline(mask, size)
+    place = region(line)
+    if place is None:
+        return {"outline": None}
+    x0, y0, x1, y1 = place.box
+    left, top = max(0, x0 - 1), max(0, y0 - 1)
+    picture = Image.fromarray(line[top : y1 + 1, left : x1 + 1].astype(np.uint8))
+    picture.putpalette([0, 0, 0, *OUTLINE])
     out = io.BytesIO()
-    line.save(out, "PNG", compress_level=1, compress_type=zlib.Z_RLE, bits=1, transparency=0)
-    return as_uri(out.getvalue(), "image/png")
+    picture.save(out, "PNG", compress_level=1, compress_type=zlib.Z_RLE, bits=1, transparency=0)
+    return {"outline": as_uri(out.getvalue(), "image/png"), "outline_at": [left, top]}
 
 
 def colors() -> str:

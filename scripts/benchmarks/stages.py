@@ -26,7 +26,7 @@ STAGES = (  # (stage, module, function)
     ("mask", "model.explanation", "tumor_mask"),
     ("mask", "model.explanation", "draw_outline"),
     ("PNG", "model.explanation", "png"),
-    ("PNG", "web.pictures", "outline_uri"),
+    ("PNG", "web.pictures", "line_around"),
     ("JPEG", "web.pictures", "jpeg_uri"),
     ("pictures", "web.pictures", "explained"),
     ("pictures", "web.pictures", "outlined"),
