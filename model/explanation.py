@@ -26,8 +26,9 @@ def tumor_mask(probability: np.ndarray, frame: Frame, temperature: float = 1.0) 
     """
     probability = tempered(probability, temperature)
     level = level_of_best_dice(probability)
-    # A border lies where the log-odds cross those of the level; outside the frame they do not rise above 0.
-    mask = frame.to_input(log_odds(probability, MARGIN) - log_odds(level, MARGIN)) > 0.0
+    # A border lies where the log-odds cross those of the level; outside the frame there is nothing.
+    mask = np.zeros((frame.height, frame.width), bool)
+    frame.crop(mask)[:] = frame.to_part(log_odds(probability, MARGIN) - log_odds(level, MARGIN), frame) > 0.0
     found = region(mask)
     if found is None:
         return mask

@@ -33,7 +33,7 @@ STAGES = (  # (stage, module, function)
     ("pictures", "web.pictures", "layers"),
 )
 METHODS = (
-    ("map", "model.preprocessing", "Frame", "to_input"),
+    ("map", "model.preprocessing", "Frame", "to_part"),
     ("gate", "model.gate", "Gate", "in_distribution"),
 )
 NETWORKS = ("_infer", "_look_closely")  # of the classifier
