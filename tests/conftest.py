@@ -103,3 +103,27 @@ def manifest(tree):
     from model.training.dataset import build_manifest
 
     return build_manifest(tree)
+
+
+@pytest.fixture(scope="session")
+def network_file(tmp_path_factory) -> Path:
+    """The network that training builds, of 64 pixels, with random weights, as it is exported."""
+    import keras
+
+    from model.training.export import save_half
+    from model.training.network import build, with_gate
+
+    keras.utils.set_random_seed(3)
+    path = tmp_path_factory.mktemp("network") / "model.h5"
+    network = with_gate(build(64, None))
+    for layer in network.layers:
+        if layer.weights:  # random biases too
+            layer.set_weights([w + np.random.default_rng(w.size).normal(0, 0.02, w.shape) for w in layer.get_weights()])
+    save_half(network, path)
+    return path
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """What it may be asked for."""
+    return np.random.default_rng(1).random((5, 64, 64, 3), np.float32)

@@ -35,7 +35,7 @@ import io, sys
 from pathlib import Path
 from app import create_app
 
-client = create_app({"TESTING": True}).test_client()
+client = create_app({"TESTING": True, "EARLYMED_CACHE": "none"}).test_client()
 content = Path("tests/samples/glioma_Te-gl_0010.jpg").read_bytes()
 for path in ("/", "/api/v1/predict", "/api/v1/overlay", "/api/v1/mask"):
     answer = client.post(path, data={"file": (io.BytesIO(content), "a.jpg")})

@@ -101,7 +101,8 @@ def test_engine_is_the_fastest_that_passed_for_the_processor(
     with caplog.at_level("INFO", "earlymed"):
         engines.load(DEFAULT_MODEL, SIZE, engine, 3, None if passed is None else facts(passed), cache=str(tmp_path))
     assert made == [(taken, DEFAULT_MODEL, SIZE, 3)]
-    assert caplog.messages[-1] == f"The network is run by {taken}."
+    warned = taken == "tensorflow" and passed["openvino-bf16"]  # it passed, but cannot run here
+    assert caplog.messages[warned:] == [f"The network is run by {taken}."]
 
 
 def test_avx512_is_found_where_the_system_tells_of_it():

@@ -1,4 +1,4 @@
-"""Graphs that OpenVINO has compiled, kept from one start to the next: to read one takes less than half the time.
+"""Graphs that OpenVINO has compiled, kept from one start to the next: to read one is much the faster.
 
 Each is a file in the user's cache folder, named by a hash of all that it came of, so that none of other weights, of another
 OpenVINO or for another processor is ever taken; a checksum tells of one that was damaged. They hold weights, and nothing of

@@ -103,7 +103,7 @@ def changed(kernel: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarr
 def single(values: np.ndarray) -> np.ndarray:
     """Finite float16 as float32, exactly; float32 as it is.
 
-    NumPy would take five times as long, which at every start is some hundredths of a second. The bits of a half, moved to
+    NumPy converts one number after the other, and a start would wait for that. The bits of a half, moved to
     where a float32 has its own, are the same number but for the exponent's bias, 15 for 127 (IEEE 754, 3.6).
     """
     if values.dtype != np.float16:

@@ -4,12 +4,12 @@ else the machine does hits all of them.
 
 import shutil
 import statistics
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from scripts.benchmarks.clients import HTML, Timed, Upload, measure, zipped
-from scripts.benchmarks.servers import Way, running
+from scripts.benchmarks.servers import Server, Way, running
 
 CLIENTS = (1, 2, 8)
 BATCH = 64
@@ -46,10 +46,8 @@ def compare(
     one, other = (Upload.of(("slice.jpg", slice_)) for slice_ in (data, closer))
     times: dict[str, list[dict]] = {name: [] for name in ways}
     report: dict[str, dict] = {}
-    with ExitStack() as running_ones:
-        servers = {name: running_ones.enter_context(running(way)) for name, way in ways.items()}
+    with all_running(ways, one) as servers:
         for server in servers.values():
-            server.wait_for_answer("/", one)
             measure(server.port, "/", [one], 1, 3)
         for _ in range(ROUNDS):
             for name, server in servers.items():
@@ -65,6 +63,16 @@ def compare(
             report[name]["batch_ms"] = round(statistics.median(batch.ms), 1)
             report[name]["batch_peak_mb"] = round(server.memory_mb(peak=True), 1)
     return report
+
+
+@contextmanager
+def all_running(ways: dict[str, Way], first: Upload) -> Iterator[dict[str, Server]]:
+    """The servers of all ways at one time, by name; each has answered once."""
+    with ExitStack() as running_ones:
+        servers = {name: running_ones.enter_context(running(way)) for name, way in ways.items()}
+        for server in servers.values():
+            server.wait_for_answer("/", first)
+        yield servers
 
 
 def a_round(
@@ -90,10 +98,7 @@ def in_turn(ways: dict[str, Way], data: bytes, rounds: int, starts: int = 3) -> 
     seconds = cold_starts(ways, one, starts)
     times: dict[str, list[float]] = {name: [] for name in ways}
     report: dict[str, dict] = {}
-    with ExitStack() as running_ones:
-        servers = {name: running_ones.enter_context(running(way)) for name, way in ways.items()}
-        for server in servers.values():
-            server.wait_for_answer("/", one)
+    with all_running(ways, one) as servers:
         for _ in range(rounds):
             for name, server in servers.items():
                 times[name] += measure(server.port, "/", [one], 1, 1).ms
