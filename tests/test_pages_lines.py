@@ -20,13 +20,13 @@ from answers import nifti
 from app import create_app
 from fakes import ok, picture, refused
 from model.classifier import BATCH
-from model.explanation import OUTLINE, outline
+from model.explanation import OUTLINE, outline, view
 from uploads import BAD_UPLOADS, PNG, TEXT, on_the_page, send
 from web import following
 from web.errors import RequestError
 from web.following import Stopped, follow, stop_all
 from web.pages import LINES
-from web.pictures import line_around
+from web.pictures import LARGE, MEDIUM, layers, line_around
 
 ACCEPT = {"Accept": LINES}
 
@@ -144,6 +144,16 @@ def test_the_outline_is_a_picture_of_the_line_alone(box, at, size):
     expected[outline(mask, (16, 12))] = (*OUTLINE, 255)
     shown = whole[..., 3] > 0
     assert (whole[shown] == expected[shown]).all() and (shown == (expected[..., 3] > 0)).all()
+
+
+def test_a_slice_alone_is_shown_as_it_is_and_those_of_a_study_nearly_so():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80), np.uint8)
+    shown = {}
+    for side in (LARGE, MEDIUM):
+        uri = layers(pixels, ok("glioma")(pixels), side)["image"]
+        with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as picture:
+            shown[side] = np.abs(np.asarray(picture, int) - np.asarray(view(pixels), int)).max()
+    assert shown[LARGE] <= 1 < shown[MEDIUM]
 
 
 def test_refused_slice_has_a_picture_and_no_class(client, fake):
